@@ -1,0 +1,59 @@
+VENV ?= .venv
+PYTHON := $(VENV)/bin/python
+PYTEST := $(PYTHON) -m pytest
+READY := $(VENV)/.ready-$(shell sha256sum requirements/dev.txt | cut -c1-12)
+KUBESTORE := $(PYTHON) -m kubestore
+export PYTHONPATH := tools:app-src
+
+.DEFAULT_GOAL := help
+.PHONY: help venv up status down purge test test-app image bump lint validate load e2e bench
+
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(READY) ## Make the Python environment from the locked requirements
+
+$(READY):
+	@python3 -m venv $(VENV) || { echo "hint:  apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/dev.txt
+	@printf '%s\n' "$(CURDIR)/tools" "$(CURDIR)/app-src" > "$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/kubestore.pth"
+	@printf '#!/bin/sh\nexec "%s" -m kubestore "$$@"\n' "$(abspath $(PYTHON))" > $(VENV)/bin/kubestore
+	@chmod +x $(VENV)/bin/kubestore
+	@touch $@
+
+up: venv ## Bring up the embedded cluster and the store on it
+	@$(KUBESTORE) up
+
+status: venv ## Show applications, nodes, replicas and addresses
+	@$(KUBESTORE) status
+
+down: venv ## Stop the cluster, keep its data
+	@$(KUBESTORE) down
+
+purge: venv ## Stop the cluster and forget its data
+	@$(KUBESTORE) purge
+
+test: lint ## Run everything that needs no cluster
+	@$(PYTEST)
+
+test-app: venv ## Run the quick tests of the store alone, as a release does
+	@$(PYTHON) -m ruff check app-src
+	@$(PYTEST) -q -x tests/unit/store $(if $(CI_QUICK),-m quick)
+
+image: venv ## Build and push the store's image
+	@$(KUBESTORE) image build
+	@$(KUBESTORE) image push
+
+bump: venv ## Name the pushed image in Git (KUBESTORE_ENV, staging by default)
+	@$(KUBESTORE) bump
+
+lint: venv ## Check style and types
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+
+validate: venv ## Render every manifest and check it as the cluster will
+	@$(KUBESTORE) validate
+
+e2e: venv ## Prove the whole loop on the running cluster
+	@$(PYTEST) -m e2e tests/e2e

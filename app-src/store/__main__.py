@@ -1,0 +1,7 @@
+"""`python -m store`."""
+
+import sys
+
+from store.cli import main
+
+sys.exit(main())

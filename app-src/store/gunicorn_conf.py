@@ -1,0 +1,61 @@
+"""How gunicorn serves the store: one worker with greenlets, and a clean end.
+
+The order of a stop: preStop makes the drain file, and from then on each answer closes its connection; the
+pod leaves its Service; SIGTERM closes the listener; idle connections get `keepalive` seconds, longer than our
+clients stay idle, before the worker ends; `graceful_timeout` is longer than that, the pod's grace period
+longer than all.
+"""
+
+import os
+from typing import Any
+
+from store import settings as settings_module
+
+settings = settings_module.load()
+
+bind = settings.listen
+workers = 1
+worker_class = "store.worker.StoreWorker"
+worker_connections = 4096
+backlog = 2048
+keepalive = 8
+timeout = 30
+graceful_timeout = 15
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - a heartbeat file, not data
+control_socket_disable = True
+limit_request_line = 4094
+limit_request_fields = 64
+limit_request_field_size = 8190
+accesslog = None
+errorlog = "-"
+loglevel = "warning"
+logconfig_dict = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"class": "store.logs.JsonFormatter"}},
+    "handlers": {
+        "stdout": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}
+    },
+    "root": {"level": "WARNING", "handlers": ["stdout"]},
+    "loggers": {
+        "gunicorn.error": {"level": "INFO", "handlers": ["stdout"], "propagate": False},
+        "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
+    },
+}
+
+_drain_file = str(settings.drain_file)
+
+
+def pre_request(worker: Any, request: Any) -> None:
+    """While draining, answer and close: the client's next request then opens a connection to another pod."""
+    if os.path.exists(_drain_file):
+        request.force_close()
+
+
+def post_worker_init(worker: Any) -> None:
+    """Serve the metrics once the application is there."""
+    from prometheus_client import start_http_server
+
+    if settings.metrics_port:
+        registry = worker.app.wsgi().extensions["store"].metrics.registry
+        start_http_server(settings.metrics_port, registry=registry)

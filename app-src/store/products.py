@@ -1,0 +1,156 @@
+"""What is for sale: listings from memory, one product with live stock."""
+
+import hashlib
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from store.answers import encode, json_response
+from store.catalog import STOCK, Item
+from store.db import deadline
+from store.errors import CorruptDataError, UnavailableError, invalid, not_found
+from store.pages import cursor_of, paging
+from store.parts import Parts, parts
+from store.refusals import info
+from store.snapshot import View
+
+KEPT_PAGES: Final = 512
+LIVE_S: Final = 0.3
+
+blueprint = Blueprint("products", __name__, url_prefix="/api/v1/products")
+
+
+class ProductOut(msgspec.Struct):
+    """A product as clients see it; `stock` is a number of pieces."""
+
+    sku: str
+    name: str
+    description: str
+    category: str
+    price_cents: int
+    currency: str
+    stock: int
+    image: str
+
+
+class ProductPage(msgspec.Struct):
+    """A part of the list; `next` is the cursor of the part after it."""
+
+    items: list[ProductOut]
+    next: str | None
+
+
+@dataclass(frozen=True)
+class Query:
+    """A checked listing query; `after` is the last SKU of the part before."""
+
+    category: str
+    text: str
+    limit: int
+    after: str
+
+
+@blueprint.get("")
+def listing() -> Response:
+    """Products by SKU, filtered; unchanged for the same query, catalog, stock and version."""
+    store = parts()
+    view = store.snapshot.view
+    raw = request.query_string
+    page = view.pages.get(raw)
+    if page is None:
+        page = _page(view, store.settings.version)
+        if len(view.pages) < KEPT_PAGES:
+            view.pages[raw] = page
+    body, etag = page
+    unchanged = request.headers.get("If-None-Match") == etag
+    response = Response(status=304) if unchanged else json_response(body)
+    response.headers["ETag"] = etag
+    response.headers["Cache-Control"] = "no-cache"
+    if store.snapshot.degraded:
+        degraded(response)
+    return response
+
+
+def _page(view: View, version: str) -> tuple[bytes, str]:
+    query = _query()
+    found = [sku for sku, item in view.items.items() if sku > query.after and _matches(item, query)]
+    shown = found[: query.limit]
+    following = cursor_of(shown[-1]) if len(found) > len(shown) else None
+    body = encode(ProductPage([product(view, sku) for sku in shown], following))
+    tag = hashlib.blake2b(digest_size=12)
+    for part in (version, view.revision, view.stock_revision, repr(query)):
+        tag.update(part.encode() + b"\0")
+    return body, f'"{tag.hexdigest()}"'
+
+
+def product(view: View, sku: str, stock: int | None = None) -> ProductOut:
+    """The product `sku` of `view`, with the stock given or the one in memory."""
+    item = view.items[sku]
+    return ProductOut(
+        sku,
+        item.name,
+        item.description,
+        item.category,
+        item.price_cents,
+        view.currency,
+        view.stock.get(sku, 0) if stock is None else stock,
+        item.image,
+    )
+
+
+def _matches(item: Item, query: Query) -> bool:
+    if item.retired or (query.category and item.category != query.category):
+        return False
+    text = f"{item.name} {item.description}".lower()
+    return all(word in text for word in query.text.split())
+
+
+def _query() -> Query:
+    page = paging("category", "q", number=False)
+    text, category = request.args.get("q", ""), request.args.get("category", "")
+    if len(text) > 100 or not text.isprintable():
+        raise invalid("q must have at most 100 printable characters", "q")
+    if len(category) > 32 or not category.isprintable():
+        raise invalid("category must have at most 32 printable characters", "category")
+    return Query(category, text.lower(), page.limit, page.after)
+
+
+@blueprint.get("/<sku>")
+def one(sku: str) -> Response:
+    """One product with the stock of this moment, or of the last snapshot when Redis is away."""
+    store = parts()
+    view = store.snapshot.view
+    item = view.items.get(sku)
+    if item is None or item.retired:
+        raise not_found("there is no such product")
+    return _answer(_live_stock(store, sku), view, sku)
+
+
+def _live_stock(store: Parts, sku: str) -> int | None:
+    """The stock of this moment; None when Redis is known to be away or does not answer quickly."""
+    if store.snapshot.degraded:
+        return None
+    try:
+        with deadline(time.monotonic() + LIVE_S):
+            return int(store.db.call("HGET", STOCK, sku) or 0)
+    except UnavailableError:
+        return None
+    except ValueError as error:
+        raise CorruptDataError(f"stock of {sku}: {error}") from error
+
+
+def _answer(stock: int | None, view: View, sku: str) -> Response:
+    response = json_response(encode(product(view, sku, stock)))
+    if stock is None:
+        degraded(response)
+    return response
+
+
+def degraded(response: Response) -> None:
+    """Say that what is shown may be older than promised, and by how much."""
+    age = parts().snapshot.age_s
+    response.headers["X-Store-Degraded"] = f"stock-age={age:.1f}"
+    info().degraded = "stock"

@@ -1,0 +1,97 @@
+"""Where exceptions become answers, and what is refused before any handler sees it."""
+
+import logging
+from typing import Final
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, request
+from gunicorn.http.errors import NoMoreData, ParseException  # type: ignore[import-untyped]
+from werkzeug.exceptions import HTTPException
+
+from store.errors import CONTENT_TYPE, CorruptDataError, Problem, UnavailableError, unavailable
+from store.gate import KEY, RequestInfo
+from store.parts import parts
+
+MAX_BODY: Final = 64 * 1024
+SAFE: Final = frozenset(("GET", "HEAD", "OPTIONS"))
+_KINDS: Final = {
+    400: "bad-request",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    414: "uri-too-long",
+    415: "unsupported-media-type",
+    431: "headers-too-large",
+}
+
+log = logging.getLogger("store.errors")
+
+
+class Answered(Exception):  # noqa: N818 - it is no error
+    """Leaves a handler from anywhere with an answer that is already there."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__("answered")
+        self.response = response
+
+
+def info() -> RequestInfo:
+    """What is known of the current request."""
+    found: RequestInfo = request.environ[KEY]
+    return found
+
+
+def register(app: Flask) -> None:
+    """Attach the checks and the one place that makes problem documents."""
+    app.before_request(before)
+    app.register_error_handler(Exception, answer)
+
+
+def before() -> None:
+    """Name the route for metrics and logs, and refuse writes that another site makes a browser send."""
+    if request.url_rule is not None:
+        info().route = request.url_rule.rule
+    if request.method not in SAFE:
+        _check_origin()
+
+
+def _check_origin() -> None:
+    """Browsers say where a write comes from; other clients say nothing and have no cookie to steal."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        raise Problem(403, "cross-site", "a page of another site may not write here")
+    origin = request.headers.get("Origin")
+    if origin is None or origin in parts().settings.origins:
+        return
+    if origin == "null" or urlsplit(origin).netloc.lower() != request.host.lower():
+        raise Problem(403, "cross-site", "the Origin of this request is another site")
+
+
+def answer(error: Exception) -> Response:
+    """Any exception as a problem document; what nobody foresaw is logged and says nothing more."""
+    if isinstance(error, Answered):
+        return error.response
+    problem = _problem(error)
+    response = Response(problem.body(), problem.status, content_type=CONTENT_TYPE)
+    response.headers["Cache-Control"] = "no-store"
+    for name, value in problem.headers.items():
+        response.headers[name] = value
+    return response
+
+
+def _problem(error: Exception) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, UnavailableError):
+        log.warning("request %s: %s", info().id, error)
+        return unavailable("the store's data cannot be reached at the moment; nothing is known to be lost")
+    if isinstance(error, CorruptDataError):
+        log.error("request %s: corrupt data: %s", info().id, error)
+        return Problem(500, "corrupt-data", "stored data is not what it should be; nothing was changed")
+    if isinstance(error, HTTPException) and error.code and error.code < 500:
+        headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Location")}
+        kind = _KINDS.get(error.code, "bad-request")
+        return Problem(error.code, kind, error.description or kind, headers=headers)
+    if isinstance(error, (ParseException, NoMoreData)):
+        return Problem(400, "malformed", "the body is not what its headers announced")
+    log.error("request %s failed", info().id, exc_info=error)
+    return Problem(500, "internal", "the store made a mistake; it has been written down")

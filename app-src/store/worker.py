@@ -1,0 +1,47 @@
+"""gunicorn's gevent worker, whose answers to what is not HTTP look like all the others of the store.
+
+The arbiter imports this module before anything is made cooperative, so it must not import `db`.
+"""
+
+from typing import Any, Final
+
+from gunicorn import util  # type: ignore[import-untyped]
+from gunicorn.http import errors as http_errors  # type: ignore[import-untyped]
+from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped]
+
+from store import settings
+from store.errors import SECURITY, Problem, headers_of, status_line
+
+_REFUSED: Final[tuple[tuple[type[Exception], int, str, str], ...]] = (
+    (http_errors.LimitRequestLine, 414, "uri-too-long", "the request line is too long"),
+    (http_errors.LimitRequestHeaders, 431, "headers-too-large", "the headers are too many or too large"),
+    (http_errors.ExpectationFailed, 417, "expectation-failed", "only 100-continue can be expected"),
+    (http_errors.UnsupportedTransferCoding, 501, "transfer-coding", "this transfer coding is not understood"),
+    (http_errors.ParseException, 400, "malformed", "this is not an HTTP request"),
+)
+
+
+def problem_of(error: BaseException) -> Problem:
+    """What is wrong with a request that could not be read."""
+    for kind, status, name, detail in _REFUSED:
+        if isinstance(error, kind):
+            return Problem(status, name, detail)
+    return Problem(500, "internal", "the store made a mistake; it has been written down")
+
+
+class StoreWorker(GeventWorker):  # type: ignore[misc]
+    """One process that serves each connection in a greenlet."""
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answer a request that never reached the application, and close."""
+        problem = problem_of(exc)
+        if problem.status == 500:
+            self.log.exception("error outside the application")
+        body = problem.body()
+        version = settings.load().version
+        given = [*headers_of(problem, body), ("X-Store-Version", version), *SECURITY, ("Connection", "close")]
+        head = "".join(f"{name}: {value}\r\n" for name, value in given)
+        try:
+            util.write(client, f"HTTP/1.1 {status_line(problem)}\r\n{head}\r\n".encode("latin-1") + body)
+        except OSError:
+            self.log.debug("the client has gone before it could be told")

@@ -1,0 +1,1 @@
+"""KubeStore's command line: the embedded cluster, releases, validation and proofs."""

@@ -1,0 +1,5 @@
+"""`python -m kubestore` is the command `kubestore`."""
+
+from kubestore.cli import main
+
+main()

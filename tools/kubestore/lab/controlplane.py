@@ -1,0 +1,80 @@
+"""The control plane: kubeadm on the first node, its network, DNS and kubeconfig."""
+
+import re
+from pathlib import Path
+
+from kubestore import ui, wait
+from kubestore.errors import KubestoreError
+from kubestore.instance import Instance
+from kubestore.kubectl import Kubectl
+from kubestore.lab import images
+from kubestore.lab.node import TEMPLATES, Node
+
+
+def fill(template: str, values: dict[str, str]) -> str:
+    """A file of `templates/` with each @name@ replaced."""
+    return re.sub(r"@(\w+)@", lambda m: values[m[1]], (TEMPLATES / template).read_text())
+
+
+def pod_range(instance: Instance, number: int) -> str:
+    """The /24 of node `number`'s pods."""
+    return str(list(instance.pods.subnets(new_prefix=24))[number - 1])
+
+
+def ensure(instance: Instance) -> Kubectl:
+    """Start the first node and a control plane on it; the second time only the node starts."""
+    node = Node(instance, 1)
+    conflist = node.dir / "etc" / "cni" / "net.d" / "10-kubestore.conflist"
+    conflist.parent.mkdir(parents=True, exist_ok=True)
+    conflist.write_text(fill("bridge.conflist", {"pod_cidr": pod_range(instance, 1)}))
+    with ui.step("start node-1"):
+        node.start()
+    if not instance.kubeconfig.exists():
+        _init(node)
+    kubectl = Kubectl(instance.kubeconfig)
+    with ui.step("control plane and node ready"):
+        wait.until(lambda: kubectl.run("get", "--raw=/readyz") == "ok", "API server", 120)
+        kubectl.run("wait", "--for=condition=Ready", "node", node.name, "--timeout=120s", timeout=130)
+    return kubectl
+
+
+def _init(node: Node) -> None:
+    instance = node.instance
+    tag = {name: images.reference(f"registry.k8s.io/{name}").rpartition(":")[2] for name in
+           ("etcd", "coredns/coredns", "kube-apiserver")}  # fmt: skip
+    values = {
+        "node_ip": node.ip, "node_name": node.name, "instance": instance.name,
+        "pods": str(instance.pods), "services": str(instance.services),
+        "kubernetes": tag["kube-apiserver"], "etcd": tag["etcd"], "coredns": tag["coredns/coredns"],
+    }  # fmt: skip
+    config = node.dir / "kubeadm.yaml"
+    config.write_text(fill("kubeadm.yaml", values))
+    log = instance.logs / "kubeadm.log"
+    with ui.step("kubeadm init"):
+        # A run that was stopped half-way leaves manifests and certificates; kubeadm takes the certificates.
+        node.run(
+            ["kubeadm", "init", "--config", config, "--skip-phases=preflight,show-join-command",
+             "--ignore-preflight-errors=all"],
+            timeout=300, log=log,
+        )  # fmt: skip
+    admin = node.dir / "etc" / "kubernetes" / "admin.conf"
+    _dns(Kubectl(admin), instance)
+    _write_private(instance.kubeconfig, admin.read_text())
+
+
+def _dns(kubectl: Kubectl, instance: Instance) -> None:
+    """CoreDNS knows the forge's name and answers at once for names that nobody here can resolve."""
+    corefile = fill("Corefile", {"host_ip": instance.host_ip})
+    made = kubectl.run(
+        "create", "configmap", "coredns", "-n", "kube-system", f"--from-literal=Corefile={corefile}",
+        "--dry-run=client", "-o", "yaml",
+    )  # fmt: skip
+    kubectl.run("apply", "--server-side", "--force-conflicts", "-f", "-", input=made)
+    kubectl.run("scale", "-n", "kube-system", "deployment/coredns", "--replicas=1")
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text)
+    if not text:
+        raise KubestoreError(f"{path} would be empty")

@@ -1,0 +1,105 @@
+"""The forge of an instance, as `up` and `down` use it."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kubestore import paths, ui, wait
+from kubestore.errors import KubestoreError
+from kubestore.instance import Instance
+from kubestore.lab import programs
+from kubestore.lab.forge import daemons, mirrors
+from kubestore.lab.forge.repository import Repository
+from kubestore.lab.forge.runs import Run, Runs
+from kubestore.lab.forge.settings import FILE, Settings
+from kubestore.release.bump import named, overlay
+
+ENVIRONMENT = "embedded"
+RELEASE_LIMIT = 600.0
+
+
+class Forge:
+    """Git server, registry and pipeline runner of one instance."""
+
+    def __init__(
+        self, instance: Instance, address: str = "", git_port: int = 3000, registry_port: int = 5000
+    ) -> None:
+        self.instance = instance
+        self._address = address or instance.host_ip
+        self._ports = (git_port, registry_port)
+
+    def settings(self) -> Settings:
+        """What the forge's processes must know."""
+        instance = self.instance
+        return Settings(
+            root=str(instance.dir / "forge"), address=self._address,
+            git_port=self._ports[0], registry_port=self._ports[1],
+            instance=instance.name, checkout=str(paths.REPO), python=sys.executable,
+            act=str(programs.path("act")), registry_program=str(programs.path("registry")),
+            registry_data=str(instance.dir / "registry"), secrets=str(instance.dir / "secrets"),
+            gitconfig=str(instance.dir / "gitconfig"), cache=str(paths.CACHE), state=str(paths.STATE),
+            webhook_url=f"{instance.argocd_url}/api/webhook",
+        )  # fmt: skip
+
+    def start(self) -> None:
+        """Start what does not run."""
+        settings = self.settings()
+        settings.save()
+        Repository(settings).create()
+        daemons.start(settings)
+
+    def stop(self) -> None:
+        """Stop every process; the data stays."""
+        if (self.instance.dir / "forge" / FILE).exists():
+            daemons.stop(Settings.load(self.instance.dir / "forge"))
+
+    def alive(self) -> bool:
+        """Whether every process runs."""
+        return not daemons.dead(self.settings())
+
+    def seed(self, checkout: Path) -> None:
+        """Give the forge the checkout's history, never overwriting its own."""
+        Repository(self.settings()).seed(checkout)
+
+    def mirror(self, name: str, source: Path, tag: str, url: str, keep: Sequence[str]) -> None:
+        """Serve folders of an upstream's sources under the tag its manifests are known by."""
+        mirrors.mirror(self.settings(), name, source, tag, url, keep)
+
+    def write_gitconfig(self) -> None:
+        """The file that makes git on this machine read public upstreams from the mirrors."""
+        origin = self.settings().origin
+        text = "".join(
+            f'[url "{origin}/mirrors/{name}.git"]\n\tinsteadOf = {url}\n' for name, url in mirrors.PUBLIC.items()
+        )
+        (self.instance.dir / "gitconfig").write_text(text)
+
+    def first_release(self) -> None:
+        """Release main when its overlay still says `unreleased`, so that Argo CD never sees a missing image."""
+        repository = Repository(self.settings())
+        runs = Runs(self.settings().runs)
+        if not self._unreleased(repository):
+            return
+        commit = repository.main
+        if commit is None:
+            raise KubestoreError("the forge has no main", "run `make up` again")
+        open_runs = [run for run in runs.all() if run.workflow == "release" and not run.over]
+        run = open_runs[0] if open_runs else runs.queue("release", commit, "the first release")
+        with ui.step("first release: test, build, push, bump") as step:
+            run = follow(runs, run, step)
+        if run.state != "passed" or self._unreleased(repository):
+            raise KubestoreError(f"the first release failed: {run.reason}", f"its log is {runs.log(run)}")
+
+    def _unreleased(self, repository: Repository) -> bool:
+        file = overlay(ENVIRONMENT)
+        return named(repository.show(str(file)), file) == "unreleased"
+
+
+def follow(runs: Runs, run: Run, step: ui.Step, limit: float = RELEASE_LIMIT) -> Run:
+    """Wait until a run is over, noting its last line. Raises `KubestoreError` after `limit` seconds."""
+    def over() -> Run | None:
+        now = runs.get(run.number)
+        lines = runs.log(now).read_text(errors="replace").splitlines()
+        step.note(f"{now.state}: {lines[-1][:70] if lines else ''}")
+        return now if now.over else None
+
+    return wait.until(over, f"run {run.number}", limit)

@@ -1,0 +1,167 @@
+"""The pipeline runner: takes queued runs one after another and executes the real workflow files with act.
+
+It also tells Argo CD of accepted pushes, so that neither a push nor a run waits for that.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from kubestore.errors import KubestoreError
+from kubestore.lab.forge import webhook
+from kubestore.lab.forge.git import git
+from kubestore.lab.forge.repository import Repository
+from kubestore.lab.forge.runs import Run, Runs
+from kubestore.lab.forge.settings import Settings
+from kubestore.lab.forge.workflows import FOLDER
+from kubestore.environment import requirements_key
+from kubestore.run import merged, tail
+
+PLATFORM = "ubuntu-24.04=-self-hosted"
+TIME_LIMIT = {"release": 600.0, "check": 1200.0}
+POLL = 0.3
+TRIES = 2
+TELL_LIMIT = 300.0
+
+
+class Runner:
+    """Works off the queue of one forge."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.runs = Runs(settings.runs)
+        self.repository = Repository(settings)
+
+    def forever(self) -> None:
+        """Work until the process is told to stop."""
+        self._take_up()
+        while True:
+            self.tell()
+            self._supersede()
+            if run := self.runs.next():
+                self.execute(run)
+                self.runs.prune()
+            else:
+                time.sleep(POLL)
+
+    def _take_up(self) -> None:
+        """Queue once more what a runner that died left running."""
+        for run in self.runs.all():
+            if run.state == "running":
+                if run.attempts < TRIES:
+                    self.runs.change(run, state="queued")
+                else:
+                    self.runs.finish(run, "failed", "the runner died twice while it ran")
+
+    def _supersede(self) -> None:
+        """Only the newest commit is checked."""
+        checks = [run for run in self.runs.all() if run.state == "queued" and run.workflow == "check"]
+        for run in checks[:-1]:
+            self.runs.finish(run, "superseded", f"run {checks[-1].number} checks a newer commit")
+
+    def execute(self, run: Run) -> None:
+        """Run one workflow to its end, in a fresh clone."""
+        run = self.runs.change(run, state="running", started=time.time(), attempts=run.attempts + 1)
+        clone = self.runs.log(run).parent / "clone"
+        shutil.rmtree(clone, ignore_errors=True)
+        try:
+            git("clone", "--quiet", self.settings.url, clone, at=self.settings.folder, timeout=120)
+            git("checkout", "--quiet", "-B", "main", run.commit, at=clone)
+            code = self._act(run, clone)
+        except KubestoreError as error:
+            self.runs.finish(run, "failed", error.what)
+        else:
+            reason = "" if code == 0 else _reason(self.runs.log(run), code)
+            self.runs.finish(run, "failed" if code else "passed", reason)
+        finally:
+            shutil.rmtree(clone, ignore_errors=True)
+
+    def _act(self, run: Run, clone: Path) -> int:
+        """Execute the workflow file with act; returns its exit code, 124 when its time is over."""
+        environment = self.environment(clone)
+        command = [self.settings.act, "push", "-P", PLATFORM, "-W", f"{FOLDER}/{run.workflow}.yaml", "--rm"]
+        command += ["--artifact-server-path=", "--no-skip-checkout=false", "--env", "CI=true"]
+        for name in sorted(environment):
+            command += ["--env", f"{name}={environment[name]}"]
+        nice = 15 if run.workflow == "check" else 0
+        with self.runs.log(run).open("w") as log:
+            child = subprocess.Popen(
+                ["nice", "-n", str(nice), *command], cwd=clone, env=merged({**environment, "NO_COLOR": "1"}),
+                stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+            deadline = time.monotonic() + TIME_LIMIT.get(run.workflow, 600)
+            try:
+                while child.poll() is None and time.monotonic() < deadline:
+                    self.tell()
+                    time.sleep(POLL)
+                return 124 if child.poll() is None else child.returncode
+            finally:
+                _end_group(child)
+
+    def environment(self, clone: Path) -> dict[str, str]:
+        """What makes the workflow deploy to this cluster instead of GitHub's."""
+        settings = self.settings
+        own = Path(settings.python).parent.parent
+        key = requirements_key(clone)
+        cached = Path(settings.cache) / "venv" / key
+        return {
+            "KUBESTORE_CACHE": settings.cache,
+            "KUBESTORE_ENV": "embedded",
+            "KUBESTORE_INSTANCE": settings.instance,
+            "KUBESTORE_REGISTRY": settings.registry,
+            "KUBESTORE_REGISTRY_PLAIN_HTTP": "1",
+            "KUBESTORE_STATE": settings.state,
+            "VENV": str(own if (own / f".ready-{key}").exists() else cached),
+        }
+
+    def tell(self) -> None:
+        """Tell Argo CD of accepted pushes; one that cannot be told for minutes is left to its polling."""
+        for note in sorted(self.settings.events.glob("*.json")):
+            try:
+                secret = (Path(self.settings.secrets) / "webhook").read_bytes()
+                event = json.loads(note.read_text())
+                files = self.repository.changed(event["old"], event["new"])
+                webhook.send(self.settings.webhook_url, webhook.payload(event["old"], event["new"], files), secret)
+            except (KubestoreError, OSError, ValueError) as error:
+                if time.time() - note.stat().st_mtime < TELL_LIMIT:
+                    return
+                print(f"Argo CD was not told: {error}", flush=True)
+            note.unlink(missing_ok=True)
+
+
+def _end_group(child: subprocess.Popen[bytes]) -> None:
+    """End act and all that it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(child.pid, number)
+        except ProcessLookupError:
+            break
+        time.sleep(0.2)
+    child.wait()
+
+
+def _reason(log: Path, code: int) -> str:
+    """Why a run failed: the lines of its log that say so."""
+    if code == 124:
+        return "its time was over"
+    lines = [line for line in log.read_text(errors="replace").splitlines() if "| " in line]
+    telling = [line.partition("| ")[2] for line in lines if "error" in line.lower() or "FAILED" in line]
+    return tail("\n".join(telling[-3:])) or f"exit code {code}"
+
+
+def main() -> None:
+    """Run the runner of the forge in the folder that the first argument names; one at a time."""
+    settings = Settings.load(Path(sys.argv[1]))
+    with (settings.folder / "run" / "runner.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        Runner(settings).forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Verbs of the pipeline."""
+
+import json
+import sys
+import time
+from dataclasses import asdict
+
+import click
+
+from kubestore.errors import KubestoreError
+from kubestore.instance import Instance
+from kubestore.lab.forge.runs import Run, Runs
+from kubestore.lab.forge.settings import Settings
+from kubestore.ui import say, table
+
+
+def _runs() -> Runs:
+    return Runs(Settings.load(Instance.current().dir / "forge").runs)
+
+
+def _newest(runs: Runs, number: int | None) -> Run:
+    everything = runs.all()
+    if number is None and not everything:
+        raise KubestoreError("no run yet", "git push local main starts one")
+    return everything[-1] if number is None else runs.get(number)
+
+
+@click.group()
+def ci() -> None:
+    """Look at runs of the pipeline."""
+
+
+@ci.command("list")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def show_list(as_json: bool) -> None:
+    """List the runs, newest last."""
+    runs = _runs().all()
+    if as_json:
+        click.echo(json.dumps([asdict(run) for run in runs]))
+        return
+    rows = [(r.number, r.workflow, r.commit[:12], r.state, f"{r.seconds:.0f} s", r.subject[:60]) for r in runs[-20:]]
+    click.echo(table(rows, ("RUN", "WORKFLOW", "COMMIT", "STATE", "TOOK", "SUBJECT")))
+
+
+@ci.command()
+@click.argument("number", type=int, required=False)
+def log(number: int | None) -> None:
+    """Print a run's log; the newest run's without a number."""
+    runs = _runs()
+    click.echo(runs.log(_newest(runs, number)).read_text(errors="replace"), nl=False)
+
+
+@ci.command()
+@click.argument("number", type=int, required=False)
+@click.option("--limit", default=900, show_default=True, help="Seconds to wait at most.")
+def watch(number: int | None, limit: int) -> None:
+    """Follow a run to its end; the exit code says whether it passed."""
+    runs = _runs()
+    run, shown, deadline = _newest(runs, number), 0, time.monotonic() + limit
+    while True:
+        text = runs.log(run).read_text(errors="replace")
+        sys.stdout.write(text[shown:])
+        sys.stdout.flush()
+        shown = len(text)
+        run = runs.get(run.number)
+        if run.over or time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    say(f"run {run.number} ({run.workflow}) {run.state}" + (f": {run.reason}" if run.reason else ""))
+    if run.workflow == "release" and run.state == "passed":
+        say("main has moved by one line; before the next push: git pull --rebase local main")
+    sys.exit(0 if run.state in ("passed", "superseded") else 1)

@@ -1,0 +1,178 @@
+"""Programs of the cluster, built from pinned Go modules and kept in the cache that all clones share.
+
+`modules/<component>/go.mod` is the one pin of a program: its `tool` lines say what is built, its
+`require` lines at which version. A component is built again only when its go.mod, go.sum, flags or the
+toolchain change.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kubestore import paths, ui
+from kubestore.errors import KubestoreError
+from kubestore.lab import gobuild
+
+MODULES = Path(__file__).parent / "modules"
+
+# Programs whose name is not the last element of their package's path.
+NAMES = {
+    "github.com/argoproj/argo-cd/v3/cmd": "argocd",
+    "go.etcd.io/etcd/server/v3": "etcd",
+}
+
+
+@dataclass(frozen=True)
+class Component:
+    """One go.mod: the programs it builds and the variables stamped with its versions."""
+
+    name: str
+    stamps: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """Where go.mod and go.sum lie."""
+        return MODULES / self.name
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """Program -> package path, from the `tool` lines."""
+        text = (self.folder / "go.mod").read_text()
+        block = re.search(r"^tool \(\n(.*?)^\)", text, re.M | re.S)
+        lines = block.group(1).split() if block else re.findall(r"^tool (\S+)", text, re.M)
+        return {NAMES.get(path, re.sub(r"/v\d+$", "", path).rpartition("/")[2]): path for path in lines}
+
+    def version(self, module: str) -> str:
+        """The version of `module` that go.mod requires, such as `v1.37.2`."""
+        found = re.search(rf"^(?:require )?\s*{re.escape(module)} (v\S+)", self.requirements, re.M)
+        if not found:
+            raise KubestoreError(f"{self.folder}/go.mod does not require {module}")
+        return found.group(1)
+
+    @property
+    def requirements(self) -> str:
+        """go.mod without its `replace` lines."""
+        return re.sub(r"^replace .*$", "", (self.folder / "go.mod").read_text(), flags=re.M)
+
+    @property
+    def ldflags(self) -> str:
+        """Flags of the linker: no debug information, versions stamped."""
+        return " ".join(["-s -w", *(f"-X {name}={value}" for name, value in sorted(self.stamped().items()))])
+
+    def stamped(self) -> dict[str, str]:
+        """The stamps with `{module}` replaced by that module's version, `{module#}` without its v."""
+        return {
+            name: re.sub(
+                r"\{([^}#]+)(#?)\}", lambda m: self.version(m[1]).removeprefix("v" if m[2] else ""), value
+            )
+            for name, value in self.stamps.items()
+        }
+
+    @property
+    def key(self) -> str:
+        """Names what is built: the same pins and flags give the same key."""
+        digest = hashlib.sha256(f"{gobuild.TOOLCHAIN} {self.ldflags}".encode())
+        for file in ("go.mod", "go.sum"):
+            digest.update((self.folder / file).read_bytes())
+        return digest.hexdigest()[:12]
+
+    @property
+    def built(self) -> Path:
+        """The folder with the programs, once built."""
+        return paths.CACHE / "programs" / f"{self.name}-{self.key}"
+
+    def module_dir(self, module: str) -> Path:
+        """Where the sources of a module that go.mod requires lie."""
+        return gobuild.module_dir(self.folder, module)
+
+
+KUBERNETES = Component(
+    "kubernetes",
+    {
+        "k8s.io/component-base/version.gitVersion": "{k8s.io/kubernetes}",
+        "k8s.io/component-base/version.gitMajor": "1",
+        "k8s.io/component-base/version.gitMinor": "37",
+        "k8s.io/client-go/pkg/version.gitVersion": "{k8s.io/kubernetes}",
+        "github.com/argoproj/argo-cd/v3/common.version": "{github.com/argoproj/argo-cd/v3#}",
+        "sigs.k8s.io/metrics-server/pkg/version.gitVersion": "{sigs.k8s.io/metrics-server}",
+    },
+)
+COMPONENTS = {
+    component.name: component
+    for component in (
+        KUBERNETES,
+        Component("etcd"),
+        Component(
+            "containerd",
+            {"github.com/containerd/containerd/v2/version.Version": "{github.com/containerd/containerd/v2}"},
+        ),
+        Component("coredns"),
+        Component("local-path-provisioner"),
+        Component("registry"),
+        Component("kustomize", {"sigs.k8s.io/kustomize/api/provenance.version": "{sigs.k8s.io/kustomize/kustomize/v5}"}),
+        Component("kubeconform"),
+        Component("act"),
+        Component("actionlint"),
+    )
+}
+
+
+def owner(program: str) -> Component:
+    """The component that builds `program`."""
+    for component in COMPONENTS.values():
+        if program in component.packages:
+            return component
+    raise KubestoreError(f"{program}: no go.mod under {MODULES} builds it")
+
+
+def path(program: str) -> Path:
+    """A built program. Raises `KubestoreError` when it has not been built yet."""
+    found = owner(program).built / program
+    if not found.exists():
+        raise KubestoreError(f"{program} is not built yet", "run `make up`, or `kubestore build` to build only")
+    return found
+
+
+def missing(names: list[str] | None = None) -> Iterator[Component]:
+    """Components that are still to build, in order."""
+    for name in names or COMPONENTS:
+        if name not in COMPONENTS:
+            raise KubestoreError(f"{name}: no such component", f"one of {', '.join(COMPONENTS)}")
+        if not COMPONENTS[name].built.exists():
+            yield COMPONENTS[name]
+
+
+def build(names: list[str] | None = None) -> None:
+    """Build what is missing; each component appears in the cache whole or not at all."""
+    for component in missing(names):
+        with ui.step(f"build {component.name}") as step:
+            gobuild.ensure_toolchain(step)
+            _build(component, step)
+
+
+def _build(component: Component, step: ui.Step) -> None:
+    target = component.built
+    partial = target.with_name(target.name + f".{os.getpid()}.partial")
+    log = paths.CACHE / "logs" / f"build-{component.name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
+    partial.mkdir(parents=True, exist_ok=True)
+    try:
+        gobuild.build(component.folder, list(component.packages.values()), component.ldflags, partial, log, step)
+        for program, package in component.packages.items():
+            produced = partial / re.sub(r"/v\d+$", "", package).rpartition("/")[2]
+            produced.rename(partial / program)
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def environment() -> dict[str, str]:
+    """PATH with every built program first, for people's shells and hooks."""
+    folders = [str(component.built) for component in COMPONENTS.values() if component.built.exists()]
+    return {"PATH": os.pathsep.join([*folders, str(Path(sys.executable).parent), os.environ.get("PATH", "")])}

@@ -1,0 +1,47 @@
+"""Secrets of the embedded cluster: made once, kept in the instance's folder, never in Git."""
+
+import base64
+import json
+import secrets
+from pathlib import Path
+
+from kubestore.instance import Instance
+from kubestore.kubectl import Kubectl
+
+# Secret -> namespace, keys with the file that keeps each value (an empty name: an empty value).
+MADE = {
+    "redis-auth": ("redis", {"password": "redis"}),
+    "store-secrets": ("store", {"admin-token": "admin", "admin-token-next": ""}),
+}
+WEBHOOK = "webhook"
+
+
+def value(instance: Instance, name: str) -> str:
+    """The secret text kept under `name`, made at the first call; only its owner may read the file."""
+    file: Path = instance.dir / "secrets" / name
+    if not file.exists():
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(24))
+    return file.read_text()
+
+
+def ensure(instance: Instance, kubectl: Kubectl) -> None:
+    """Make the Secrets that the manifests refer to, where they are missing."""
+    for name, (namespace, keys) in MADE.items():
+        texts = {key: value(instance, file) if file else "" for key, file in keys.items()}
+        _apply(kubectl, namespace, name, texts)
+    # The store signs in to Redis with the same password, from its own namespace.
+    _apply(kubectl, "store", "redis-auth", {"password": value(instance, "redis")})
+    labels = {"app.kubernetes.io/name": "argocd-secret", "app.kubernetes.io/part-of": "argocd"}
+    _apply(kubectl, "argocd", "argocd-secret", {"webhook.github.secret": value(instance, WEBHOOK)}, labels)
+
+
+def _apply(
+    kubectl: Kubectl, namespace: str, name: str, texts: dict[str, str], labels: dict[str, str] | None = None
+) -> None:
+    encoded = {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
+    metadata = {"name": name, "namespace": namespace, "labels": labels or {}}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": encoded}
+    arguments = ["apply", "--server-side", "--force-conflicts", "--field-manager=kubestore", "-f", "-"]
+    kubectl.run(*arguments, input=json.dumps(secret))

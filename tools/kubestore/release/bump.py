@@ -1,0 +1,94 @@
+"""The bump: one line of one file names what runs, and its commit is the deployment."""
+
+import os
+import re
+from pathlib import Path
+
+from kubestore import paths, ui
+from kubestore.errors import KubestoreError
+from kubestore.run import CommandFailed, run
+
+TAG = re.compile(r"[0-9a-f]{12}")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+LINE = re.compile(r"^(?P<before>\s*newTag:\s*)(?P<tag>\S+)\s*$", re.M)
+TRIES = 5
+BOT = ("kubestore-bot", "kubestore-bot@users.noreply.github.com")
+
+
+def overlay(environment: str) -> Path:
+    """The file that names the store's image in an environment, relative to the checkout."""
+    return Path("apps/store/overlays") / environment / "kustomization.yaml"
+
+
+def named(text: str, file: Path) -> str:
+    """The value of the file's only `newTag` line. Raises `KubestoreError` when there is not exactly one."""
+    found = [match["tag"] for match in LINE.finditer(text)]
+    if len(found) != 1:
+        raise KubestoreError(f"{file}: {len(found)} newTag lines, one is needed", "keep one image in that file")
+    return found[0]
+
+
+def written(text: str, value: str) -> str:
+    """The file with its `newTag` line naming `value`, nothing else changed."""
+    return LINE.sub(lambda match: match["before"] + value, text)
+
+
+def bump(environment: str, tag: str, digest: str, root: Path = paths.REPO) -> bool:
+    """Make the newest main of `origin` run the image; returns False when it did already.
+
+    Pushes with rebase and retry; a release of an older commit never replaces a newer one's. Raises
+    `KubestoreError` for a tag or digest that is not one, and when main moves faster than we can push.
+    """
+    if not TAG.fullmatch(tag) or not DIGEST.fullmatch(digest):
+        raise KubestoreError(
+            f"{tag}@{digest} is no tag and digest of a release",
+            "a tag is 12 hex digits of the commit, a digest is sha256: and 64 hex digits",
+        )
+    file = overlay(environment)
+    if not (root / file).is_file():
+        raise KubestoreError(f"{environment}: there is no {file}", "name a folder of apps/store/overlays")
+    for _ in range(TRIES):
+        _git(root, "fetch", "--quiet", "origin", "main")
+        _git(root, "checkout", "--quiet", "--detach", "origin/main")
+        old = named((root / file).read_text(), file)
+        old_tag = old.partition("@")[0]
+        if old == f"{tag}@{digest}" or _is_newer(root, old_tag, tag):
+            ui.say(f"{environment} runs {old_tag}, which is not older than {tag}: nothing to bump")
+            return False
+        _commit(root, file, f"{tag}@{digest}", f"deploy({environment}): store {old_tag} -> {tag}")
+        try:
+            _push(root, environment, tag)
+        except CommandFailed as error:
+            if "[rejected]" not in error.output and "failed to push" not in error.output:
+                raise
+            continue
+        return True
+    raise KubestoreError(f"main moved {TRIES} times while the bump was pushed", "run the release again")
+
+
+def _is_newer(root: Path, running: str, tag: str) -> bool:
+    """Whether the running commit contains the one that `tag` names."""
+    if not TAG.fullmatch(running) or running == tag:
+        return False
+    return run(["git", "merge-base", "--is-ancestor", tag, running], cwd=root, check=False).returncode == 0
+
+
+def _commit(root: Path, file: Path, value: str, subject: str) -> None:
+    (root / file).write_text(written((root / file).read_text(), value))
+    name, email = BOT
+    identity = ["-c", f"user.name={name}", "-c", f"user.email={email}"]
+    run(["git", *identity, "commit", "--quiet", "-m", subject, "--", file], cwd=root)
+
+
+def _push(root: Path, environment: str, tag: str) -> None:
+    """To main, or with BUMP_MODE=pr to a branch of its own for a pull request."""
+    if os.environ.get("BUMP_MODE", "push") == "pr":
+        branch = f"deploy/{environment}/{tag}"
+        _git(root, "push", "--quiet", "origin", f"HEAD:refs/heads/{branch}")
+        ui.say(f"pushed {branch}: open a pull request for it")
+    else:
+        _git(root, "push", "--quiet", "origin", "HEAD:main")
+
+
+def _git(root: Path, *words: str) -> str:
+    return run(["git", *words], cwd=root, timeout=120).stdout

@@ -120,13 +120,17 @@ def ensure(instance: Instance) -> None:
     """Build what the cache lacks and push what the registry lacks."""
     pushed = instance.dir / "images.json"
     held: dict[str, str] = json.loads(pushed.read_text()) if pushed.exists() else {}
-    wanted = [image for image in all_images() if held.get(image.path) != image.key]
-    if not wanted:
+    everything = all_images()
+    wanted = [image for image in everything if held.get(image.path) != image.key]
+    # The first entry is the base of others, and of the store's own image: this machine needs it, not only
+    # the registry.
+    if not wanted and exists(everything[0].local):
         return
     with ui.step("build and push images") as step:
+        log = instance.logs / "images.log"
+        _build(everything[0], log)
         for count, image in enumerate(wanted, start=1):
             step.note(f"{count}/{len(wanted)} {image.path}")
-            log = instance.logs / "images.log"
             _build(image, log)
             target = f"docker://{instance.registry}/{image.path}:{image.version}"
             buildah("push", "--tls-verify=false", image.local, target, log=log)

@@ -15,8 +15,8 @@ from kubestore.kubectl import Kubectl
 
 FOLDER = Path(__file__).parent / "schemas"
 DEFINITIONS = "definitions.json"
-LOCATION = "{{if .Group}}{{.Group}}{{else}}core{{end}}/{{.ResourceKind}}-{{.ResourceAPIVersion}}.json"
-CORE = "core"
+LOCATION = "{{.Group}}/{{.ResourceKind}}-{{.ResourceAPIVersion}}.json"
+CORE = "v1"  # what kubeconform calls the group of core kinds
 KEPT = ("type", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "required")
 KEPT_FORMATS = ("int32", "int64", "date-time", "uri")
 REFERENCE = "#/components/schemas/"

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from store.db import Database
 from store.errors import CorruptDataError
 
+
 def exactly(pattern: str) -> str:
     """The whole text matches. Python's `$` also matches before a final line feed, JSON Schema's does not; the
     look-ahead says the same in both."""

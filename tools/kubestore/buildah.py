@@ -16,7 +16,11 @@ def storage() -> list[str | Path]:
 
 
 def buildah(
-    *args: str | Path, own_storage: bool = True, log: Path | None = None, timeout: float = 900, check: bool = True
+    *args: str | Path,
+    own_storage: bool = True,
+    log: Path | None = None,
+    timeout: float = 900,
+    check: bool = True,
 ) -> str:
     """Run buildah and return what it printed. Raises CommandFailed."""
     options = storage() if own_storage else []

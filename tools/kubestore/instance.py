@@ -49,7 +49,9 @@ class Instance:
         slots = {file.parent.name: _slot(file) for file in paths.STATE.glob("*/instance.json")}
         free = sorted(set(range(SLOTS)) - set(slots.values()))
         if name not in slots and not free:
-            raise KubestoreError(f"all {SLOTS} slots are taken by {', '.join(sorted(slots))}", "purge one of them")
+            raise KubestoreError(
+                f"all {SLOTS} slots are taken by {', '.join(sorted(slots))}", "purge one of them"
+            )
         return Instance(name, slots[name] if name in slots else free[0])
 
     def create(self) -> None:

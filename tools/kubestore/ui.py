@@ -17,7 +17,9 @@ def table(rows: Sequence[Sequence[object]], headers: Sequence[str]) -> str:
     """Rows under headers, columns aligned to the left."""
     cells = [[str(cell) for cell in row] for row in [headers, *rows]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells)
+    return "\n".join(
+        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells
+    )
 
 
 class Step:
@@ -51,7 +53,9 @@ class Step:
         self._ticker.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
         self._done.set()
         self._ticker.join()
         print("\r\x1b[2K" if self._live else "", end="", file=sys.stderr)

@@ -68,7 +68,10 @@ def build(folder: Path, packages: list[str], ldflags: str, target: Path, log: Pa
     """
     listed = run(go("list", "-deps", *packages), cwd=folder, env=environment(), check=False, timeout=900)
     total = len(listed.stdout.split())
-    command = [str(word) for word in go("build", "-v", "-trimpath", "-ldflags", ldflags, "-o", f"{target}/", *packages)]
+    command = [
+        str(word)
+        for word in go("build", "-v", "-trimpath", "-ldflags", ldflags, "-o", f"{target}/", *packages)
+    ]
     with log.open("w") as sink, subprocess.Popen(
         command, cwd=folder, env=merged(environment()), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as build:  # fmt: skip
@@ -88,5 +91,9 @@ def _fail(component: str, log: Path, code: int) -> None:
     for pattern, cause, mend in CAUSES:
         found = re.search(rf"^.*({pattern}).*$", text, re.M)
         if found:
-            raise KubestoreError(f"build of {component}: {cause}: {found.group(0).strip()[:200]}", f"{mend}; log: {log}")
-    raise KubestoreError(f"build of {component} failed with exit code {code}:\n{tail(text, 8)}", f"the log is {log}")
+            raise KubestoreError(
+                f"build of {component}: {cause}: {found.group(0).strip()[:200]}", f"{mend}; log: {log}"
+            )
+    raise KubestoreError(
+        f"build of {component} failed with exit code {code}:\n{tail(text, 8)}", f"the log is {log}"
+    )

@@ -44,7 +44,11 @@ class Image:
     @property
     def version(self) -> str:
         """The tag; etcd's published tags carry a v since 3.7 as the others do."""
-        return self.tag or programs.COMPONENTS[self.module[0]].version(self.module[1]) if self.module else self.tag
+        return (
+            self.tag or programs.COMPONENTS[self.module[0]].version(self.module[1])
+            if self.module
+            else self.tag
+        )
 
     @property
     def path(self) -> str:
@@ -70,7 +74,9 @@ class Image:
         lines += [f"RUN install -d -o {self.user} -m 0700 {folder}" for folder in self.folders]
         lines += [f"COPY {file} {BIN}/" for file in [*self.programs, *(Path(s).name for s in self.scripts)]]
         if self.links:
-            lines.append("RUN " + " && ".join(f"ln -s {self.programs[0]} {BIN}/{link}" for link in self.links))
+            lines.append(
+                "RUN " + " && ".join(f"ln -s {self.programs[0]} {BIN}/{link}" for link in self.links)
+            )
         lines.append(f"ENV PATH={BIN}:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin")
         lines += [f"ENV {name}={value}" for name, value in self.env.items()]
         if self.user:
@@ -101,7 +107,9 @@ def all_images() -> list[Image]:
 def _image(entry: dict[str, Any]) -> Image:
     entry.pop("from", None)
     module = entry.pop("module", None)
-    return Image(module=(module[0], module[1]) if module else None, **{k: _text(k, v) for k, v in entry.items()})
+    return Image(
+        module=(module[0], module[1]) if module else None, **{k: _text(k, v) for k, v in entry.items()}
+    )
 
 
 def _text(key: str, value: Any) -> Any:

@@ -47,7 +47,9 @@ def _stop(instance: Instance) -> None:
             step.note(node.name)
             node.stop()
             if left := cgroups.remove(node.cgroup):
-                raise KubestoreError(f"control groups are still busy: {left[0]} (of {len(left)})", "run it again")
+                raise KubestoreError(
+                    f"control groups are still busy: {left[0]} (of {len(left)})", "run it again"
+                )
         step.note("forge")
         Forge(instance).stop()
         network.remove_bridge(instance)
@@ -66,4 +68,3 @@ def purge(instance: Instance) -> None:
                 if child.name != "lock":
                     shutil.rmtree(child) if child.is_dir() else child.unlink()
     shutil.rmtree(instance.dir)
-

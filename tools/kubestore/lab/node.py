@@ -73,7 +73,9 @@ class Node:
         command: list[str | Path] = ["nsenter", f"--net={namespace}", "unshare", "--mount", "--uts", "--ipc"]
         command += ["--pid", "--fork", "--kill-child", "--mount-proc", "tini", "--", "sh", INIT]
         spawn(command, log=self.dir / "logs" / "init.log", env=environment).save(self.dir / "process.json")
-        wait.until(lambda: self.run(["ctr", "version"], check=False).returncode == 0, f"{self.name}: containerd", 30)
+        wait.until(
+            lambda: self.run(["ctr", "version"], check=False).returncode == 0, f"{self.name}: containerd", 30
+        )
 
     def stop(self) -> None:
         """End every process of the node and clean what it leaves."""

@@ -47,7 +47,10 @@ def findings() -> Iterator[tuple[str, str]]:
     if os.geteuid() != 0:
         yield "not root", "the embedded cluster makes namespaces and mounts: sudo make up"
     if absent := cgroups.missing():
-        yield f"cgroup controllers missing: {', '.join(absent)}", "boot with cgroup_enable=memory or use cgroup v2"
+        yield (
+            f"cgroup controllers missing: {', '.join(absent)}",
+            "boot with cgroup_enable=memory or use cgroup v2",
+        )
     known = Path("/proc/filesystems").read_text().split()
     for name in FILESYSTEMS:
         if name not in known:
@@ -62,7 +65,10 @@ def findings() -> Iterator[tuple[str, str]]:
     paths.CACHE.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(paths.CACHE).free / 2**30
     if free < need:
-        yield f"{free:.1f} GiB free below {paths.CACHE}, {need} are needed", "free some space, or set KUBESTORE_CACHE"
+        yield (
+            f"{free:.1f} GiB free below {paths.CACHE}, {need} are needed",
+            "free some space, or set KUBESTORE_CACHE",
+        )
     if packages() and not shutil.which("apt-get"):
         yield f"missing programs: {', '.join(packages())}", "install the packages of these names"
 
@@ -72,7 +78,9 @@ def check() -> None:
     wrong = list(findings())
     if wrong:
         lines = "\n".join(f"  - {what}\n    mend: {mend}" for what, mend in wrong)
-        raise KubestoreError(f"this machine cannot run the embedded cluster:\n{lines}", "mend these, then run it again")
+        raise KubestoreError(
+            f"this machine cannot run the embedded cluster:\n{lines}", "mend these, then run it again"
+        )
     if lacking := packages():
         with ui.step(f"install Debian packages: {' '.join(lacking)}"):
             _install(lacking)
@@ -84,7 +92,9 @@ def _install(lacking: list[str]) -> None:
     quiet = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     try:
         run(["apt-get", "update"], env=quiet, log=log, timeout=300)
-        run(["apt-get", "install", "-y", "--no-install-recommends", *lacking], env=quiet, log=log, timeout=900)
+        run(
+            ["apt-get", "install", "-y", "--no-install-recommends", *lacking], env=quiet, log=log, timeout=900
+        )
     except CommandFailed as error:
         hint = f"apt-get install {' '.join(lacking)}; log: {log}"
         raise KubestoreError("Debian packages could not be installed", hint) from error

@@ -114,7 +114,10 @@ COMPONENTS = {
         Component("coredns"),
         Component("local-path-provisioner"),
         Component("registry"),
-        Component("kustomize", {"sigs.k8s.io/kustomize/api/provenance.version": "{sigs.k8s.io/kustomize/kustomize/v5}"}),
+        Component(
+            "kustomize",
+            {"sigs.k8s.io/kustomize/api/provenance.version": "{sigs.k8s.io/kustomize/kustomize/v5}"},
+        ),
         Component("kubeconform"),
         Component("act"),
         Component("actionlint"),
@@ -134,7 +137,9 @@ def path(program: str) -> Path:
     """A built program. Raises `KubestoreError` when it has not been built yet."""
     found = owner(program).built / program
     if not found.exists():
-        raise KubestoreError(f"{program} is not built yet", "run `make up`, or `kubestore build` to build only")
+        raise KubestoreError(
+            f"{program} is not built yet", "run `make up`, or `kubestore build` to build only"
+        )
     return found
 
 
@@ -163,7 +168,9 @@ def _build(component: Component, step: ui.Step) -> None:
     log.unlink(missing_ok=True)
     partial.mkdir(parents=True, exist_ok=True)
     try:
-        gobuild.build(component.folder, list(component.packages.values()), component.ldflags, partial, log, step)
+        gobuild.build(
+            component.folder, list(component.packages.values()), component.ldflags, partial, log, step
+        )
         for program, package in component.packages.items():
             produced = partial / re.sub(r"/v\d+$", "", package).rpartition("/")[2]
             produced.rename(partial / program)

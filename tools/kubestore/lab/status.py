@@ -73,7 +73,9 @@ def _hpa(kubectl: Kubectl) -> dict[str, Any]:
     except (KubestoreError, ValueError):
         return {"current": 0, "desired": 0, "min": 0, "max": 0, "cpu_percent": None}
     status = hpa.get("status", {})
-    metrics = [m["resource"]["current"] for m in status.get("currentMetrics") or [] if m["type"] == "Resource"]
+    metrics = [
+        m["resource"]["current"] for m in status.get("currentMetrics") or [] if m["type"] == "Resource"
+    ]
     return {
         "current": status.get("currentReplicas", 0),
         "desired": status.get("desiredReplicas", 0),
@@ -88,7 +90,9 @@ def page(status: Status) -> str:
     rows = [(a["name"], a["sync"], a["health"], a["revision"][:12]) for a in status["applications"]]
     rollout, hpa = status["rollout"], status["hpa"]
     cpu = "unknown" if hpa["cpu_percent"] is None else f"{hpa['cpu_percent']} %"
-    nodes = ", ".join(f"{n['name']} {'ready' if n['ready'] else 'NOT ready'} {n['version']}" for n in status["nodes"])
+    nodes = ", ".join(
+        f"{n['name']} {'ready' if n['ready'] else 'NOT ready'} {n['version']}" for n in status["nodes"]
+    )
     return "\n".join(
         [
             table(rows, ("APPLICATION", "SYNC", "HEALTH", "REVISION")),

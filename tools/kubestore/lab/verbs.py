@@ -73,7 +73,9 @@ def kubectl(arguments: tuple[str, ...]) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def argocd(arguments: tuple[str, ...]) -> None:
     """Run argocd with the kubeconfig's rights, so that nobody needs a password."""
-    os.environ["ARGOCD_OPTS"] = "--core --kube-context " + f"kubernetes-admin@kubestore-{Instance.current().name}"
+    os.environ["ARGOCD_OPTS"] = (
+        "--core --kube-context " + f"kubernetes-admin@kubestore-{Instance.current().name}"
+    )
     os.environ["ARGOCD_NAMESPACE"] = "argocd"
     _become(str(programs.path("argocd")), *arguments)
 

@@ -40,7 +40,13 @@ def throwaway() -> Iterator[Kubectl]:
             started.append(_etcd(folder, client, peer))
             started.append(_apiserver(folder, client, secure))
             kubectl = Kubectl(_kubeconfig(folder, secure))
-            until(lambda: _ready(kubectl, started), "the throw-away API server", READY_S, 0.1, lambda: _said(folder))
+            until(
+                lambda: _ready(kubectl, started),
+                "the throw-away API server",
+                READY_S,
+                0.1,
+                lambda: _said(folder),
+            )
             yield kubectl
         finally:
             for process in reversed(started):

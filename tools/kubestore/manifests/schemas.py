@@ -17,7 +17,18 @@ FOLDER = Path(__file__).parent / "schemas"
 DEFINITIONS = "definitions.json"
 LOCATION = "{{.Group}}/{{.ResourceKind}}-{{.ResourceAPIVersion}}.json"
 CORE = "v1"  # what kubeconform calls the group of core kinds
-KEPT = ("type", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "required")
+KEPT = (
+    "type",
+    "enum",
+    "pattern",
+    "minLength",
+    "maxLength",
+    "minimum",
+    "maximum",
+    "minItems",
+    "maxItems",
+    "required",
+)
 KEPT_FORMATS = ("int32", "int64", "date-time", "uri")
 REFERENCE = "#/components/schemas/"
 
@@ -33,7 +44,11 @@ class Kind:
     @property
     def openapi_path(self) -> str:
         """Where the API server documents its group and version."""
-        return f"/openapi/v3/apis/{self.group}/{self.version}" if self.group else f"/openapi/v3/api/{self.version}"
+        return (
+            f"/openapi/v3/apis/{self.group}/{self.version}"
+            if self.group
+            else f"/openapi/v3/api/{self.version}"
+        )
 
     @property
     def file(self) -> str:

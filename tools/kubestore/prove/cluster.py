@@ -51,7 +51,8 @@ class Rollout:
         return self.observed and self.desired == self.replicas == self.updated == self.available
 
     def __str__(self) -> str:
-        return f"{self.updated} new, {self.ready} ready, {self.available} available of {self.replicas}/{self.desired}"
+        new = f"{self.updated} new, {self.ready} ready, {self.available} available"
+        return f"{new} of {self.replicas}, {self.desired} wanted"
 
 
 @dataclass(frozen=True)
@@ -186,10 +187,10 @@ def rollout(item: dict[str, Any]) -> Rollout:
     return Rollout(
         spec["template"]["spec"]["containers"][0]["image"],
         spec.get("replicas", 1),
-        *(
-            status.get(key, 0)
-            for key in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
-        ),
+        status.get("replicas", 0),
+        status.get("updatedReplicas", 0),
+        status.get("readyReplicas", 0),
+        status.get("availableReplicas", 0),
         status.get("observedGeneration", 0) >= item["metadata"]["generation"],
     )
 

@@ -1,4 +1,4 @@
-"""A clone of its own from the forge, as a developer has one: edit, commit, push, revert, wait for the bump."""
+"""A clone from the forge, as a developer has one: edit, commit, push, revert, wait for the bump."""
 
 import re
 import tempfile

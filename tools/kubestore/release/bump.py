@@ -24,7 +24,9 @@ def named(text: str, file: Path) -> str:
     """The value of the file's only `newTag` line. Raises `KubestoreError` when there is not exactly one."""
     found = [match["tag"] for match in LINE.finditer(text)]
     if len(found) != 1:
-        raise KubestoreError(f"{file}: {len(found)} newTag lines, one is needed", "keep one image in that file")
+        raise KubestoreError(
+            f"{file}: {len(found)} newTag lines, one is needed", "keep one image in that file"
+        )
     return found[0]
 
 

@@ -48,7 +48,18 @@ def build(root: Path = paths.REPO) -> str:
     name = reference(root)
     options = ["--isolation", "chroot", "--layers", "--format", "oci", "--build-arg", f"VERSION={tag(root)}"]
     pull = ["--pull-never"] if is_local() else []
-    buildah("bud", *options, *pull, *host_trust(), "-t", name, "-f", root / "Dockerfile", root, own_storage=is_local())
+    buildah(
+        "bud",
+        *options,
+        *pull,
+        *host_trust(),
+        "-t",
+        name,
+        "-f",
+        root / "Dockerfile",
+        root,
+        own_storage=is_local(),
+    )
     return name
 
 
@@ -69,4 +80,6 @@ def last(root: Path = paths.REPO) -> Built:
     try:
         return Built(**json.loads((root / RESULT).read_text()))
     except (FileNotFoundError, ValueError, TypeError) as error:
-        raise KubestoreError("no image was pushed from this checkout", "run `kubestore image push` first") from error
+        raise KubestoreError(
+            "no image was pushed from this checkout", "run `kubestore image push` first"
+        ) from error

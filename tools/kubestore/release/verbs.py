@@ -27,7 +27,12 @@ def push() -> None:
 
 
 @click.command()
-@click.option("--env", "environment", default=lambda: os.environ.get("KUBESTORE_ENV") or "staging", show_default="staging")
+@click.option(
+    "--env",
+    "environment",
+    default=lambda: os.environ.get("KUBESTORE_ENV") or "staging",
+    show_default="staging",
+)
 @click.option("--tag", help="Of the image; the one pushed last when left out.")
 @click.option("--digest", help="Of the image, sha256:….")
 def bump(environment: str, tag: str | None, digest: str | None) -> None:

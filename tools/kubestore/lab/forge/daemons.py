@@ -86,7 +86,15 @@ def daemons(settings: Settings) -> list[Daemon]:
         ),
         Daemon(
             "nginx",
-            [_program("nginx", "nginx-light"), "-e", settings.logs / "nginx.log", "-p", settings.root, "-c", nginx_file],
+            [
+                _program("nginx", "nginx-light"),
+                "-e",
+                settings.logs / "nginx.log",
+                "-p",
+                settings.root,
+                "-c",
+                nginx_file,
+            ],
             {nginx_file: nginx.config(settings, backend, PATH)},
         ),
         Daemon(
@@ -101,7 +109,9 @@ def daemons(settings: Settings) -> list[Daemon]:
 def start(settings: Settings) -> None:
     """Start what is not running and wait until git and registry answer."""
     if len(os.fsencode(f"{settings.root}/run/registry.sock")) > LONGEST_SOCKET:
-        raise KubestoreError(f"{settings.root} is too long a path for a socket", "set KUBESTORE_STATE to a shorter one")
+        raise KubestoreError(
+            f"{settings.root} is too long a path for a socket", "set KUBESTORE_STATE to a shorter one"
+        )
     for folder in ("run", "logs", "runs", "events", "git/mirrors"):
         (settings.folder / folder).mkdir(parents=True, exist_ok=True)
     (settings.folder / "run").chmod(0o700)
@@ -164,7 +174,8 @@ def _check_free(address: str, port: int) -> None:
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise KubestoreError(
-                    f"port {port} of {address} is in use", f"find and stop its owner: ss -ltnp 'sport = :{port}'"
+                    f"port {port} of {address} is in use",
+                    f"find and stop its owner: ss -ltnp 'sport = :{port}'",
                 ) from error
             raise KubestoreError(f"cannot listen on {address}:{port}: {error.strerror}") from error
 

@@ -69,7 +69,8 @@ class Forge:
         """The file that makes git on this machine read public upstreams from the mirrors."""
         origin = self.settings().origin
         text = "".join(
-            f'[url "{origin}/mirrors/{name}.git"]\n\tinsteadOf = {url}\n' for name, url in mirrors.PUBLIC.items()
+            f'[url "{origin}/mirrors/{name}.git"]\n\tinsteadOf = {url}\n'
+            for name, url in mirrors.PUBLIC.items()
         )
         (self.instance.dir / "gitconfig").write_text(text)
 
@@ -96,6 +97,7 @@ class Forge:
 
 def follow(runs: Runs, run: Run, step: ui.Step, limit: float = RELEASE_LIMIT) -> Run:
     """Wait until a run is over, noting its last line. Raises `KubestoreError` after `limit` seconds."""
+
     def over() -> Run | None:
         now = runs.get(run.number)
         lines = runs.log(now).read_text(errors="replace").splitlines()

@@ -25,10 +25,16 @@ def leave_repository() -> dict[str, str]:
 
 
 def git(
-    *words: str | Path, at: Path, env: Mapping[str, str] | None = None, timeout: float = 60, input: str | None = None
+    *words: str | Path,
+    at: Path,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 60,
+    input: str | None = None,
 ) -> str:
     """Run git in the folder `at` and return what it printed, without the last line end."""
-    return run(["git", *words], cwd=at, env={**QUIET, **(env or {})}, timeout=timeout, input=input).stdout.rstrip("\n")
+    return run(
+        ["git", *words], cwd=at, env={**QUIET, **(env or {})}, timeout=timeout, input=input
+    ).stdout.rstrip("\n")
 
 
 def says(*words: str | Path, at: Path, env: Mapping[str, str] | None = None) -> bool:
@@ -44,6 +50,10 @@ def is_ancestor(old: str, new: str, *, at: Path, env: Mapping[str, str] | None =
 def tip(ref: str, *, at: Path) -> str | None:
     """The commit a ref names (40 digits); None when there is no such ref."""
     found = run(
-        ["git", "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"], cwd=at, env=QUIET, timeout=60, check=False
+        ["git", "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"],
+        cwd=at,
+        env=QUIET,
+        timeout=60,
+        check=False,
     )
     return found.stdout.strip() or None

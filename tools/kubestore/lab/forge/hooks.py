@@ -49,7 +49,8 @@ def check_update(update: Update, at: Path, env: Mapping[str, str]) -> None:
         raise KubestoreError("main cannot be deleted", "the cluster follows it; revert commits instead")
     if old != NOBODY and not is_ancestor(old, new, at=at, env=env):
         raise KubestoreError(
-            "this push would rewrite main's history", f"git pull --rebase {REMOTE} main, then push without --force"
+            "this push would rewrite main's history",
+            f"git pull --rebase {REMOTE} main, then push without --force",
         )
 
 
@@ -70,7 +71,8 @@ def validate(commit: str, settings: Settings, env: Mapping[str, str]) -> None:
             more = [f"… and {len(said) - SHOWN_LINES} more lines"] if len(said) > SHOWN_LINES else []
             told = "\n".join(said[:SHOWN_LINES] + more) or error.what
             raise KubestoreError(
-                f"{commit[:12]} does not pass the checks of manifests\n{told}", "`make validate` shows the same here"
+                f"{commit[:12]} does not pass the checks of manifests\n{told}",
+                "`make validate` shows the same here",
             ) from error
 
 

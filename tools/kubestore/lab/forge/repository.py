@@ -58,7 +58,9 @@ class Repository:
     def _hook(self, name: str) -> str:
         """A hook's script: the recorded checkout's code under the recorded Python."""
         settings = self.settings
-        exports = "".join(f"export {key}={shlex.quote(value)}\n" for key, value in settings.environment().items())
+        exports = "".join(
+            f"export {key}={shlex.quote(value)}\n" for key, value in settings.environment().items()
+        )
         command = shlex.join([settings.python, "-m", "kubestore.lab.forge.hooks", name, settings.root])
         return f"#!/bin/sh\n# Written by `kubestore up` from {FILE}.\n{exports}exec {command}\n"
 
@@ -69,12 +71,22 @@ class Repository:
         """
         head = tip("HEAD", at=checkout)
         if head is None:
-            raise KubestoreError(f"{checkout} has no commit yet", "commit first: what is deployed comes from Git")
+            raise KubestoreError(
+                f"{checkout} has no commit yet", "commit first: what is deployed comes from Git"
+            )
         self.create()
         self._set_remote(checkout)
         main = self.main
         if main is None:
-            git("fetch", "--quiet", "--update-shallow", checkout.resolve(), f"HEAD:{MAIN}", at=self.path, timeout=300)
+            git(
+                "fetch",
+                "--quiet",
+                "--update-shallow",
+                checkout.resolve(),
+                f"HEAD:{MAIN}",
+                at=self.path,
+                timeout=300,
+            )
         elif main != head:
             git("fetch", "--quiet", "--update-shallow", self.settings.url, MAIN, at=checkout, timeout=300)
             self._forward(checkout, head, main)
@@ -89,7 +101,9 @@ class Repository:
                 raise KubestoreError(f"the forge refused {head[:12]}:\n{tail(error.output, 8)}") from error
         elif is_ancestor(head, main, at=checkout):
             ahead = git("rev-list", "--count", f"{head}..{main}", at=checkout)
-            ui.say(f"the forge's main is {ahead} commit(s) ahead of this checkout: git pull --rebase {REMOTE} main")
+            ui.say(
+                f"the forge's main is {ahead} commit(s) ahead of this checkout: git pull --rebase {REMOTE} main"
+            )
         else:
             ui.say(
                 f"the forge's main ({main[:12]}) and this checkout ({head[:12]}) have gone separate ways; the cluster\n"

@@ -127,7 +127,9 @@ class Runner:
                 secret = (Path(self.settings.secrets) / "webhook").read_bytes()
                 event = json.loads(note.read_text())
                 files = self.repository.changed(event["old"], event["new"])
-                webhook.send(self.settings.webhook_url, webhook.payload(event["old"], event["new"], files), secret)
+                webhook.send(
+                    self.settings.webhook_url, webhook.payload(event["old"], event["new"], files), secret
+                )
             except (KubestoreError, OSError, ValueError) as error:
                 if time.time() - note.stat().st_mtime < TELL_LIMIT:
                     return

@@ -38,7 +38,10 @@ def show_list(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(run) for run in runs]))
         return
-    rows = [(r.number, r.workflow, r.commit[:12], r.state, f"{r.seconds:.0f} s", r.subject[:60]) for r in runs[-20:]]
+    rows = [
+        (r.number, r.workflow, r.commit[:12], r.state, f"{r.seconds:.0f} s", r.subject[:60])
+        for r in runs[-20:]
+    ]
     click.echo(table(rows, ("RUN", "WORKFLOW", "COMMIT", "STATE", "TOOK", "SUBJECT")))
 
 

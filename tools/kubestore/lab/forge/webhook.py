@@ -25,7 +25,12 @@ def payload(old: str, new: str, files: Mapping[str, Sequence[str]]) -> bytes:
         "ref": "refs/heads/main",
         "before": old,
         "after": new,
-        "repository": {"html_url": HTML_URL, "default_branch": "main", "full_name": "kubestore", "name": "kubestore"},
+        "repository": {
+            "html_url": HTML_URL,
+            "default_branch": "main",
+            "full_name": "kubestore",
+            "name": "kubestore",
+        },
         "commits": [{"id": new, **{kind: list(names) for kind, names in files.items()}}],
     }
     return json.dumps(body).encode()
@@ -51,6 +56,8 @@ def send(url: str, body: bytes, secret: bytes) -> None:
             return
     except urllib.error.HTTPError as error:
         with error:
-            raise KubestoreError(f"{url} answered {error.code}: {error.read(200).decode(errors='replace')}") from error
+            raise KubestoreError(
+                f"{url} answered {error.code}: {error.read(200).decode(errors='replace')}"
+            ) from error
     except OSError as error:
         raise KubestoreError(f"{url}: {error}") from error

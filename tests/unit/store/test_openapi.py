@@ -82,4 +82,3 @@ def test_no_answer_is_outside_the_document(mode: GenerationMode, open_app: Flask
         except Unsatisfiable:
             assert mode == GenerationMode.NEGATIVE, "nothing can be wrong about an operation that takes nothing"
     assert count >= CASES * 10, count
-    print("cases", count)

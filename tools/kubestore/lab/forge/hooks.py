@@ -61,7 +61,8 @@ def validate(commit: str, settings: Settings, env: Mapping[str, str]) -> None:
         index = {**env, "GIT_INDEX_FILE": f"{scratch}/index"}
         tree = Path(scratch) / "tree"
         git("read-tree", commit, at=bare, env=index)
-        git("checkout-index", "--all", f"--prefix={tree}/", at=bare, env=index)
+        tree.mkdir()
+        git("--git-dir", bare, "--work-tree", tree, "checkout-index", "--all", at=tree, env=index)
         command = [settings.python, "-m", "kubestore", "validate", "--fast", "--root", tree]
         quiet = {"GIT_CONFIG_GLOBAL": settings.gitconfig, **settings.environment()}
         try:

@@ -64,7 +64,8 @@ def argocd(instance: Instance, kubectl: Kubectl) -> None:
         documents = manifests.split("\n---\n")
         crds = [text for text in documents if "\nkind: CustomResourceDefinition\n" in f"\n{text}\n"]
         kubectl.run(*apply, input="\n---\n".join(crds), timeout=120)
-        kubectl.run("wait", "--for=condition=Established", "crd", "-l", "app.kubernetes.io/part-of=argocd")
+        established = ["wait", "--for=condition=Established", "crd", "-l", "app.kubernetes.io/part-of=argocd"]
+        wait.until(lambda: kubectl.run(*established), "Argo CD's resource definitions", 30)
         kubectl.run(*apply, input=manifests, timeout=180)
         for kind in ("deployment/argocd-repo-server", "statefulset/argocd-application-controller"):
             step.note(kind.partition("/")[2])

@@ -52,9 +52,12 @@ def in_memory(item: Object, size: str = "64Mi") -> None:
     claims = spec.pop("volumeClaimTemplates", [])
     spec.pop("persistentVolumeClaimRetentionPolicy", None)
     pod = spec["template"]["spec"]
+    memory = {"medium": "Memory", "sizeLimit": size}
+    for volume in pod.get("volumes", []):
+        if volume.pop("persistentVolumeClaim", None):
+            volume["emptyDir"] = memory
     pod.setdefault("volumes", []).extend(
-        {"name": claim["metadata"]["name"], "emptyDir": {"medium": "Memory", "sizeLimit": size}}
-        for claim in claims
+        {"name": claim["metadata"]["name"], "emptyDir": memory} for claim in claims
     )
 
 

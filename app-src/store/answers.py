@@ -10,7 +10,8 @@ from flask import Response, request
 from store.errors import Problem, invalid
 
 JSON = "application/json"
-BODY_S = 5.0
+BODY_S = 3.0
+MAX_BODY = 64 * 1024
 T = TypeVar("T")
 
 
@@ -32,8 +33,14 @@ def json_body() -> bytes:
     """The body of the current request, refused unless it is declared as JSON."""
     if request.mimetype != JSON:
         raise Problem(415, "unsupported-media-type", "send application/json")
+    too_large = Problem(413, "too-large", f"a body has at most {MAX_BODY} bytes")
+    if (request.content_length or 0) > MAX_BODY:
+        raise too_large
     with _bounded(request.environ):
-        return request.get_data(cache=False)
+        content = request.get_data(cache=False)
+    if len(content) > MAX_BODY:
+        raise too_large
+    return content
 
 
 @contextmanager
@@ -47,7 +54,8 @@ def _bounded(environ: dict[str, Any]) -> Iterator[None]:
         return
     from gevent import Timeout
 
-    with Timeout(BODY_S, Problem(408, "too-slow", "the body did not arrive in time")):
+    limit: Any = Timeout
+    with limit(BODY_S, Problem(408, "too-slow", "the body did not arrive in time")):
         yield
 
 

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from store import admin, carts, health, openapi, orders, products, refusals
+from store import admin, answers, carts, health, openapi, orders, products, refusals
 from store import settings as settings_module
 from store.db import Database
 from store.gate import Gate
@@ -27,12 +27,12 @@ def create_app(settings: Settings | None = None, *, background: bool = True) -> 
 
     app = Flask("store", static_folder="web/static", static_url_path="/static")
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 3600
-    app.config["MAX_CONTENT_LENGTH"] = refusals.MAX_BODY
+    app.config["MAX_CONTENT_LENGTH"] = answers.MAX_BODY + 1  # a chunked body is cut there, and refused
     app.extensions["store"] = Parts(settings, metrics, db, snapshot)
     refusals.register(app)
     for part in (health, products, carts, orders, admin, openapi):
         app.register_blueprint(part.blueprint)
-    gate = Gate(app.wsgi_app, settings, metrics)
+    gate = Gate(app.wsgi_app, settings, metrics, products.shelf(snapshot))
     app.wsgi_app = gate  # type: ignore[method-assign]
     if background:
         snapshot.start()

@@ -28,6 +28,8 @@ _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 StartResponse = Callable[..., Any]
 WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+Answer = tuple[str, list[tuple[str, str]], bytes]
+"""Status line, headers, body."""
 
 
 class RequestInfo:
@@ -43,11 +45,18 @@ class RequestInfo:
         self.degraded = ""
 
 
+Shortcut = Callable[[dict[str, Any], RequestInfo], Answer | None]
+"""Answers some requests before the application is asked, and leaves all others to it."""
+
+
 class Gate:
     """Wraps the application: refuses at once what is over a bound, and tells about everything."""
 
-    def __init__(self, app: WsgiApp, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self, app: WsgiApp, settings: Settings, metrics: Metrics, shortcut: Shortcut | None = None
+    ) -> None:
         self._app = app
+        self._shortcut = shortcut or (lambda environ, info: None)
         self._metrics = metrics
         self._limit = settings.inflight_limit
         self._data_limit = settings.inflight_limit - settings.inflight_limit // 4
@@ -80,6 +89,11 @@ class Gate:
         reason = self._full(environ["PATH_INFO"], info.started)
         if reason:
             return self._refuse(environ, start, info, reason)
+        quick = self._shortcut(environ, info)
+        if quick:
+            start(quick[0], quick[1])
+            self._tell(environ, info)
+            return [quick[2]]
         self._inflight += 1
         try:
             with deadline(info.started + self._deadline_s):

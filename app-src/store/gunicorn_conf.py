@@ -6,6 +6,7 @@ clients stay idle, before the worker ends; `graceful_timeout` is longer than tha
 longer than all.
 """
 
+import gc
 import os
 from typing import Any
 
@@ -26,22 +27,7 @@ control_socket_disable = True
 limit_request_line = 4094
 limit_request_fields = 64
 limit_request_field_size = 8190
-accesslog = None
-errorlog = "-"
-loglevel = "warning"
-logconfig_dict = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"json": {"class": "store.logs.JsonFormatter"}},
-    "handlers": {
-        "stdout": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}
-    },
-    "root": {"level": "WARNING", "handlers": ["stdout"]},
-    "loggers": {
-        "gunicorn.error": {"level": "INFO", "handlers": ["stdout"], "propagate": False},
-        "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
-    },
-}
+logger_class = "store.worker.StoreLogger"
 
 _drain_file = str(settings.drain_file)
 
@@ -53,7 +39,10 @@ def pre_request(worker: Any, request: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Serve the metrics once the application is there."""
+    """Serve the metrics once the application is there, and spare the collector what will live for ever."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
     from prometheus_client import start_http_server
 
     if settings.metrics_port:

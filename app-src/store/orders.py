@@ -32,9 +32,9 @@ class Checkout(msgspec.Struct, forbid_unknown_fields=True):
     """What the shopper has seen, if it shall be compared; an empty object is enough."""
 
     expected_total_cents: Annotated[int, msgspec.Meta(ge=0, le=10**12)] | msgspec.UnsetType = msgspec.UNSET
-    cart_etag: Annotated[str, msgspec.Meta(pattern=catalog.exactly(r"[A-Za-z0-9.]{1,40}"))] | msgspec.UnsetType = (
-        msgspec.UNSET
-    )
+    cart_etag: (
+        Annotated[str, msgspec.Meta(pattern=catalog.exactly(r"[A-Za-z0-9.]{1,40}"))] | msgspec.UnsetType
+    ) = msgspec.UNSET
 
 
 class OrderLine(msgspec.Struct):

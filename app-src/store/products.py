@@ -3,24 +3,27 @@
 import hashlib
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from flask import Blueprint, Response, request
 
-from store.answers import encode, json_response
+from store.answers import JSON, encode, json_response
 from store.catalog import STOCK, Item
 from store.db import deadline
 from store.errors import CorruptDataError, UnavailableError, invalid, not_found
+from store.gate import Answer, RequestInfo, Shortcut
 from store.pages import cursor_of, paging
 from store.parts import Parts, parts
 from store.refusals import info
-from store.snapshot import View
+from store.snapshot import ListPage, Snapshot, View
 
 KEPT_PAGES: Final = 512
 LIVE_S: Final = 0.3
 
-blueprint = Blueprint("products", __name__, url_prefix="/api/v1/products")
+PATH: Final = "/api/v1/products"
+
+blueprint = Blueprint("products", __name__, url_prefix=PATH)
 
 
 class ProductOut(msgspec.Struct):
@@ -58,23 +61,42 @@ def listing() -> Response:
     """Products by SKU, filtered; unchanged for the same query, catalog, stock and version."""
     store = parts()
     view = store.snapshot.view
-    raw = request.query_string
-    page = view.pages.get(raw)
-    if page is None:
-        page = _page(view, store.settings.version)
-        if len(view.pages) < KEPT_PAGES:
-            view.pages[raw] = page
+    page = make_page(view, store.settings.version)
+    if len(view.pages) < KEPT_PAGES:
+        view.pages[request.environ["QUERY_STRING"]] = page
+    status, headers, body = answer(page, request.environ, store.snapshot, info())
+    return Response(body, status, headers)
+
+
+def shelf(snapshot: Snapshot) -> Shortcut:
+    """Answers a listing that has been made from the same state before, without going through Flask."""
+
+    def take(environ: dict[str, Any], about: RequestInfo) -> Answer | None:
+        if environ["PATH_INFO"] != PATH or environ["REQUEST_METHOD"] != "GET" or not snapshot.loaded:
+            return None
+        page = snapshot.view.pages.get(environ["QUERY_STRING"])
+        if page is None:
+            return None
+        about.route = PATH
+        return answer(page, environ, snapshot, about)
+
+    return take
+
+
+def answer(page: ListPage, environ: dict[str, Any], snapshot: Snapshot, about: RequestInfo) -> Answer:
+    """A listing with its validator; 304 without a body when the client has it already."""
     body, etag = page
-    unchanged = request.headers.get("If-None-Match") == etag
-    response = Response(status=304) if unchanged else json_response(body)
-    response.headers["ETag"] = etag
-    response.headers["Cache-Control"] = "no-cache"
-    if store.snapshot.degraded:
-        degraded(response)
-    return response
+    headers = [("ETag", etag), ("Cache-Control", "no-cache")]
+    if snapshot.degraded:
+        headers.append(degraded(snapshot, about))
+    if environ.get("HTTP_IF_NONE_MATCH") == etag:
+        return "304 NOT MODIFIED", headers, b""
+    headers += [("Content-Type", JSON), ("Content-Length", str(len(body)))]
+    return "200 OK", headers, body
 
 
-def _page(view: View, version: str) -> tuple[bytes, str]:
+def make_page(view: View, version: str) -> ListPage:
+    """The listing that the current request asks for, encoded, and its ETag."""
     query = _query()
     found = [sku for sku, item in view.items.items() if sku > query.after and _matches(item, query)]
     shown = found[: query.limit]
@@ -126,7 +148,11 @@ def one(sku: str) -> Response:
     item = view.items.get(sku)
     if item is None or item.retired:
         raise not_found("there is no such product")
-    return _answer(_live_stock(store, sku), view, sku)
+    stock = _live_stock(store, sku)
+    response = json_response(encode(product(view, sku, stock)))
+    if stock is None:
+        response.headers.set(*degraded(store.snapshot, info()))
+    return response
 
 
 def _live_stock(store: Parts, sku: str) -> int | None:
@@ -142,15 +168,7 @@ def _live_stock(store: Parts, sku: str) -> int | None:
         raise CorruptDataError(f"stock of {sku}: {error}") from error
 
 
-def _answer(stock: int | None, view: View, sku: str) -> Response:
-    response = json_response(encode(product(view, sku, stock)))
-    if stock is None:
-        degraded(response)
-    return response
-
-
-def degraded(response: Response) -> None:
-    """Say that what is shown may be older than promised, and by how much."""
-    age = parts().snapshot.age_s
-    response.headers["X-Store-Degraded"] = f"stock-age={age:.1f}"
-    info().degraded = "stock"
+def degraded(snapshot: Snapshot, about: RequestInfo) -> tuple[str, str]:
+    """The header that says that what is shown may be older than promised, and by how much."""
+    about.degraded = "stock"
+    return "X-Store-Degraded", f"stock-age={snapshot.age_s:.1f}"

@@ -12,7 +12,6 @@ from store.errors import CONTENT_TYPE, CorruptDataError, Problem, UnavailableErr
 from store.gate import KEY, RequestInfo
 from store.parts import parts
 
-MAX_BODY: Final = 64 * 1024
 SAFE: Final = frozenset(("GET", "HEAD", "OPTIONS"))
 _KINDS: Final = {
     400: "bad-request",

@@ -23,6 +23,10 @@ CALL_S: Final = 2.0
 log = logging.getLogger("store.snapshot")
 
 
+ListPage = tuple[bytes, str]
+"""A listing as JSON, and its ETag."""
+
+
 @dataclass(frozen=True)
 class View:
     """One state of the catalog; never changed, only replaced."""
@@ -32,8 +36,8 @@ class View:
     items: dict[str, catalog.Item]
     stock: dict[str, int]
     stock_revision: str
-    pages: dict[bytes, tuple[bytes, str]] = field(default_factory=dict)
-    """What has been made of this state already, such as encoded listings."""
+    pages: dict[str, ListPage] = field(default_factory=dict)
+    """Listings that have been made of this state, by their query string."""
 
 
 class Snapshot:

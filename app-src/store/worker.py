@@ -3,14 +3,19 @@
 The arbiter imports this module before anything is made cooperative, so it must not import `db`.
 """
 
+import logging
+import sys
 from typing import Any, Final
 
+import gevent
 from gunicorn import util  # type: ignore[import-untyped]
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from gunicorn.http import errors as http_errors  # type: ignore[import-untyped]
 from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped]
 
 from store import settings
 from store.errors import SECURITY, Problem, headers_of, status_line
+from store.logs import JsonFormatter
 
 _REFUSED: Final[tuple[tuple[type[Exception], int, str, str], ...]] = (
     (http_errors.LimitRequestLine, 414, "uri-too-long", "the request line is too long"),
@@ -45,3 +50,28 @@ class StoreWorker(GeventWorker):  # type: ignore[misc]
             util.write(client, f"HTTP/1.1 {status_line(problem)}\r\n{head}\r\n".encode("latin-1") + body)
         except OSError:
             self.log.debug("the client has gone before it could be told")
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
+        """Serve one request, then let the others have their turn: a connection whose next request is there
+        already would keep the process to itself."""
+        try:
+            return super().handle_request(listener_name, req, sock, addr)
+        finally:
+            gevent.sleep(0)
+
+
+class StoreLogger(Logger):  # type: ignore[misc]
+    """gunicorn's own messages as JSON; the line of a request is written by the gate."""
+
+    def setup(self, cfg: Any) -> None:
+        """Everything to standard output."""
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(JsonFormatter())
+        for logger in (self.error_log, logging.getLogger("py.warnings")):
+            logger.handlers = [handler]
+            logger.propagate = False
+        self.error_log.setLevel(logging.INFO)
+        self.access_log.disabled = True
+
+    def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
+        """Nothing: gunicorn would collect some 30 values for each request before it drops them."""

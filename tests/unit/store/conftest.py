@@ -7,7 +7,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
@@ -97,7 +96,7 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def raw(redis_server: RedisServer) -> Iterator["redis.Redis[Any]"]:
+def raw(redis_server: RedisServer) -> Iterator[redis.Redis]:
     """A plain client on an empty Redis, for looking behind the store's back."""
     with redis.Redis(unix_socket_path=str(redis_server.socket), decode_responses=True) as client:
         client.flushall()
@@ -128,7 +127,7 @@ def settings(redis_server: RedisServer, catalog_file: Path, tmp_path: Path) -> S
 
 
 @pytest.fixture
-def app(settings: Settings, raw: "redis.Redis[Any]") -> Iterator[Flask]:
+def app(settings: Settings, raw: redis.Redis) -> Iterator[Flask]:
     """A store with the small catalog, without background work."""
     made = create_app(settings, background=False)
     made.extensions["store"].snapshot.refresh()
@@ -144,7 +143,7 @@ def store(app: Flask) -> Parts:
 
 
 @pytest.fixture
-def db(settings: Settings, raw: "redis.Redis[Any]") -> Iterator[Database]:
+def db(settings: Settings, raw: redis.Redis) -> Iterator[Database]:
     """The store's access to an empty Redis."""
     made = Database(settings)
     yield made

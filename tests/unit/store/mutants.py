@@ -18,7 +18,9 @@ class Mutant:
     def text(self) -> str:
         """The script with the mistake in it."""
         original = script(self.script)[0]
-        assert original.count(self.old) == 1, f"{self.name}: {self.old!r} is there {original.count(self.old)} times"
+        assert original.count(self.old) == 1, (
+            f"{self.name}: {self.old!r} is there {original.count(self.old)} times"
+        )
         return original.replace(self.old, self.new)
 
 
@@ -27,8 +29,10 @@ MUTANTS = (
     Mutant("fingerprint-ignored", "checkout", "if before[1] ~= fingerprint", "if false"),
     Mutant("fingerprint-not-kept", "checkout", "'fp', fingerprint,", "'fp', '',"),
     Mutant("stock-not-checked", "checkout", "if available < quantity then", "if false then"),
-    Mutant("stock-off-by-one-more", "checkout", "if available < quantity then", "if available + 1 < quantity then"),
-    Mutant("stock-off-by-one-less", "checkout", "if available < quantity then", "if available <= quantity then"),
+    Mutant("stock-off-by-one-more", "checkout",
+           "if available < quantity then", "if available + 1 < quantity then"),
+    Mutant("stock-off-by-one-less", "checkout",
+           "if available < quantity then", "if available <= quantity then"),
     Mutant("stock-not-taken", "checkout", "redis.call('HINCRBY', stock, sku, -quantities[sku])", ""),
     Mutant("stock-takes-one", "checkout", "sku, -quantities[sku])", "sku, -1)"),
     Mutant("cart-not-emptied", "checkout", "redis.call('HDEL', cart, sku)", ""),
@@ -36,7 +40,8 @@ MUTANTS = (
     Mutant("retired-is-sold", "checkout", "if item.retired then available = 0 end", ""),
     Mutant("total-not-compared", "checkout", "if ARGV[6] ~= '' and ARGV[6] ~= sum", "if false"),
     Mutant("cart-not-compared", "checkout", "if ARGV[7] ~= '' and ARGV[7] ~= revision", "if false"),
-    Mutant("price-of-one", "checkout", "local cents = item.price_cents * quantity", "local cents = item.price_cents"),
+    Mutant("price-of-one", "checkout",
+           "local cents = item.price_cents * quantity", "local cents = item.price_cents"),
     Mutant("no-ledger-lines", "checkout", "table.concat(sold, ','), 'total'", "'', 'total'"),
     Mutant("not-listed", "checkout", "redis.call('ZADD', mine, number, id)", ""),
     Mutant("empty-is-an-order", "checkout", "if #skus == 0 then return {'empty'} end", ""),
@@ -55,7 +60,8 @@ MUTANTS = (
     Mutant("100-pieces", "cart_change", "if quantity > 99", "if quantity > 100"),
     Mutant("51-lines", "cart_change", "count >= 50", "count >= 51"),
     Mutant("token-taken-up", "cart_change", "if redis.call('HLEN', session) == 0 then", "if sid == '' then"),
-    Mutant("sessions-unbounded", "cart_change", "if redis.call('ZCARD', sessions) >= tonumber(ARGV[4])", "if false"),
+    Mutant("sessions-unbounded", "cart_change",
+           "if redis.call('ZCARD', sessions) >= tonumber(ARGV[4])", "if false"),
     Mutant("places-not-freed", "cart_change", "redis.call('ZREMRANGEBYSCORE', sessions, '-inf', now)", ""),
     Mutant("cart-outlives-session", "cart_change", "redis.call('PEXPIRE', cart, left)", ""),
     Mutant("never-renewed", "cart_read", "< ttl * 0.9", "< 0"),
@@ -63,7 +69,8 @@ MUTANTS = (
     Mutant("stock-operation-ignored", "stock_change", "if before then", "if false then"),
     Mutant("stock-below-nothing", "stock_change", "if after < 0 or", "if"),
     Mutant("set-adjusts", "stock_change", "ARGV[2] == 'set' and amount - held or amount", "amount"),
-    Mutant("catalog-resets-stock", "catalog_apply", "if not redis.call('HGET', stock, sku) then", "if true then"),
+    Mutant("catalog-resets-stock", "catalog_apply",
+           "if not redis.call('HGET', stock, sku) then", "if true then"),
     Mutant("catalog-always-applied", "catalog_apply", "if held == revision", "if false"),
     Mutant("second-writer-wins", "catalog_apply", "if held and ARGV[3] == '1'", "if false"),
     Mutant("half-unguarded", "catalog_apply", "if retired * 2 > active and ARGV[4] ~= '1'", "if false"),

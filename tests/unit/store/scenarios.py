@@ -1,17 +1,17 @@
 """What must hold for any version of the Lua scripts: run on the real ones, and on mutants that must fail.
 
-Each scenario gets a store with the small catalog and a plain Redis client on the same, fresh data; after it, the
-audit must be clean.
+Each scenario gets a store with the small catalog and a plain Redis client on the same, fresh data; after it,
+the audit must be clean.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
+from tests.unit.store.shop import Assistant, Shopper, body, etag
 
 from store import audit, catalog
 from store.parts import Parts
-from tests.unit.store.shop import Assistant, Shopper, body, etag
 
 Raw = Any
 Scenario = Callable[[Flask, Raw], None]

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from tests.unit.store.shop import Assistant, Shopper
 
 from store import audit, cli
 from store.settings import Settings
-from tests.unit.store.shop import Assistant, Shopper
 
 
 def answer_with(raw: Any, order: str, change: Callable[[Any], None]) -> None:
@@ -25,7 +25,9 @@ def same_owner(raw: Any, order: str, other: str) -> None:
 
 
 def placed_again(raw: Any, order: str) -> None:
-    ((_, entry),) = [(number, entry) for number, entry in raw.xrange("ledger") if entry.get("order") == order][:1]
+    ((_, entry),) = [
+        (number, entry) for number, entry in raw.xrange("ledger") if entry.get("order") == order
+    ][:1]
     raw.xadd("ledger", entry)
     for part in entry["lines"].split(","):
         sku, _, count = part.partition("=")
@@ -51,10 +53,16 @@ BREAKS: dict[str, tuple[str, Callable[[Any, str, str], Any]]] = {
     "stock nobody opened": ("stock", lambda raw, one, two: raw.hset("stock", "T-99", 5)),
     "more sold than there was": ("oversold", lambda raw, one, two: oversell(raw, one)),
     "an order is gone": ("order-lost", lambda raw, one, two: raw.delete(f"order:{one}")),
-    "an order without an entry": ("unknown-order", lambda raw, one, two: raw.hset("order:x", "status", "placed")),
+    "an order without an entry": (
+        "unknown-order",
+        lambda raw, one, two: raw.hset("order:x", "status", "placed"),
+    ),
     "an order placed twice": ("placed-twice", lambda raw, one, two: placed_again(raw, one)),
     "two orders of one key": ("one-order-a-key", lambda raw, one, two: same_owner(raw, one, two)),
-    "an order under a foreign id": ("order-id", lambda raw, one, two: raw.hset(f"order:{one}", "key", "0" * 32)),
+    "an order under a foreign id": (
+        "order-id",
+        lambda raw, one, two: raw.hset(f"order:{one}", "key", "0" * 32),
+    ),
     "a line was changed": (
         "lines",
         lambda raw, one, two: answer_with(raw, one, lambda told: told["lines"][0].update(quantity=7)),
@@ -67,11 +75,17 @@ BREAKS: dict[str, tuple[str, Callable[[Any, str, str], Any]]] = {
         "total",
         lambda raw, one, two: answer_with(raw, one, lambda told: told.update(total_cents=1)),
     ),
-    "an order that cannot be read": ("order-readable", lambda raw, one, two: raw.hset(f"order:{one}", "answer", "{")),
+    "an order that cannot be read": (
+        "order-readable",
+        lambda raw, one, two: raw.hset(f"order:{one}", "answer", "{"),
+    ),
     "a state without an entry": ("status", lambda raw, one, two: raw.hset(f"order:{one}", "status", "paid")),
     "a restock given twice": ("restocked-twice", lambda raw, one, two: restocked_again(raw, one)),
     "an order missing in the list": ("index", lambda raw, one, two: raw.zrem("orders", one)),
-    "an entry nobody writes": ("ledger-entry", lambda raw, one, two: raw.xadd("ledger", {"type": "magic", "order": "x"})),
+    "an entry nobody writes": (
+        "ledger-entry",
+        lambda raw, one, two: raw.xadd("ledger", {"type": "magic", "order": "x"}),
+    ),
 }
 
 
@@ -137,7 +151,11 @@ def test_acknowledgements_are_compared_with_what_is_there(app: Flask, raw: Any, 
 
 
 def test_the_command_prints_and_fails_on_a_difference(
-    app: Flask, raw: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    app: Flask,
+    raw: Any,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("STORE_REDIS_HOST", settings.redis_host)
     Shopper(app).order("k", T_01=1)
@@ -151,7 +169,11 @@ def test_the_command_prints_and_fails_on_a_difference(
 
 
 def test_a_bad_file_of_acknowledgements_is_named_with_its_line(
-    app: Flask, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    app: Flask,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("STORE_REDIS_HOST", settings.redis_host)
     path = tmp_path / "acks"

@@ -3,11 +3,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.store.conftest import SMALL
 
 from store import catalog, cli
 from store.db import Database
 from store.settings import Settings
-from tests.unit.store.conftest import SMALL
 
 REAL = Path(__file__).parents[3] / "apps/store/base/catalog.json"
 
@@ -22,7 +22,7 @@ def test_the_file_that_is_deployed_is_a_catalog_of_60_with_images_that_exist() -
 
 def test_the_revision_is_blind_to_order_and_layout_and_sees_every_value() -> None:
     one = catalog.parse(json.dumps(SMALL).encode(), "a")
-    turned = {"products": SMALL["products"][::-1], "currency": "EUR"}  # type: ignore[index]
+    turned = {"products": SMALL["products"][::-1], "currency": "EUR"}
     assert catalog.parse(json.dumps(turned, indent=3).encode(), "b").revision == one.revision
     one.products[3].stock += 1
     assert catalog.parse(json.dumps(SMALL).encode(), "a").revision != one.revision
@@ -79,7 +79,7 @@ def test_the_command_applies_checks_and_refuses(
     assert cli.main(["catalog", "apply"]) == 0
     assert capsys.readouterr().out.startswith("unchanged")
     few = tmp_path / "few.json"
-    few.write_text(json.dumps({**SMALL, "products": SMALL["products"][:2]}))  # type: ignore[index]
+    few.write_text(json.dumps({**SMALL, "products": SMALL["products"][:2]}))
     assert cli.main(["catalog", "apply", str(few)]) == 1
     assert "more than half" in capsys.readouterr().err
     assert cli.main(["catalog", "apply", str(few), "--force"]) == 0
@@ -89,7 +89,10 @@ def test_the_command_applies_checks_and_refuses(
 
 
 def test_the_command_says_when_redis_is_away_and_keeps_its_time(
-    settings: Settings, catalog_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    settings: Settings,
+    catalog_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("STORE_REDIS_HOST", str(catalog_file.parent / "no.sock"))
     assert cli.main(["catalog", "apply", str(catalog_file), "--wait", "0.2"]) == 1

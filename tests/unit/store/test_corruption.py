@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from tests.unit.store.shop import Assistant, Shopper, body
 
 from store import orders
-from tests.unit.store.shop import Assistant, Shopper, body
 
 
 def content(raw: Any, key: str) -> Any:
@@ -21,7 +21,9 @@ def content(raw: Any, key: str) -> Any:
     return raw.get(key)
 
 
-@pytest.mark.parametrize("name", ["stock", "ledger", "orders", "catalog", "catalog:meta", "cart", "mine", "order"])
+@pytest.mark.parametrize(
+    "name", ["stock", "ledger", "orders", "catalog", "catalog:meta", "cart", "mine", "order"]
+)
 def test_a_checkout_with_any_key_of_the_wrong_type_writes_nothing(name: str, app: Flask, raw: Any) -> None:
     shopper = Shopper(app)
     shopper.order("first", T_01=1)

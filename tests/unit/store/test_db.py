@@ -5,11 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.unit.store.conftest import RedisServer
 
 from store.db import Database, deadline
 from store.errors import CannotWriteError, CorruptDataError, UnavailableError
 from store.settings import Settings
-from tests.unit.store.conftest import RedisServer
 
 
 @pytest.fixture
@@ -110,8 +110,10 @@ def test_a_disk_that_cannot_be_written_is_no_mistake_of_ours(own: Database, own_
 
 def test_a_busy_redis_is_waited_for(own: Database, own_redis: RedisServer) -> None:
     own.call("CONFIG", "SET", "busy-reply-threshold", "10")
-    loop = "local t = redis.call('TIME') local till = t[1] * 1000 + t[2] / 1000 + 300 repeat t = redis.call('TIME') \
-        until t[1] * 1000 + t[2] / 1000 > till return 1"
+    loop = (
+        "local t = redis.call('TIME') local till = t[1] * 1000 + t[2] / 1000 + 300 "
+        "repeat t = redis.call('TIME') until t[1] * 1000 + t[2] / 1000 > till return 1"
+    )
     busy = threading.Thread(target=lambda: own.call("EVAL", loop, 0))
     busy.start()
     time.sleep(0.1)

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from prometheus_client import generate_latest
+from tests.unit.store.shop import Shopper, body
 
 from store import create_app
 from store.gate import Gate
 from store.metrics import Metrics
 from store.parts import Parts
 from store.settings import Settings
-from tests.unit.store.shop import Shopper, body
 
 
 def environ(path: str, method: str = "GET") -> dict[str, Any]:
@@ -37,7 +37,9 @@ class Held:
 
 def ask(gate: Gate, path: str, method: str = "GET") -> tuple[str, dict[str, str], bytes]:
     told: list[Any] = []
-    chunks = gate(environ(path, method), lambda status, headers, exc_info=None: told.extend((status, headers)))
+    chunks = gate(
+        environ(path, method), lambda status, headers, exc_info=None: told.extend((status, headers))
+    )
     return told[0], dict(told[1]), b"".join(chunks)
 
 

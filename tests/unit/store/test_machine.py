@@ -5,15 +5,15 @@ import json
 from typing import Any, ClassVar
 
 import hypothesis.strategies as st
+import redis
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+from tests.unit.store.shop import Assistant, Shopper, body
 
-import redis
 from store import audit, catalog, create_app
 from store.parts import Parts
 from store.settings import Settings
-from tests.unit.store.shop import Assistant, Shopper, body
 
 SKUS = ("T-01", "T-02", "T-03")
 QUANTITY = st.integers(1, 40)
@@ -166,4 +166,3 @@ def test_random_shopping_is_what_the_model_says(settings: Settings) -> None:
         max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
     )
     machine("runTest").runTest()
-

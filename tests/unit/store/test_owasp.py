@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from tests.unit.store.shop import ADMIN, Assistant, Shopper, body
 from werkzeug.test import TestResponse
 
 from store import create_app
 from store.settings import Settings
-from tests.unit.store.shop import ADMIN, Assistant, Shopper, body
 
 KEY = {"Idempotency-Key": "k-1"}
 
@@ -69,7 +69,9 @@ def test_api1_a_guessed_link_does_not_open_an_order(key: str, app: Flask, client
     refused(client.get(f"/api/v1/orders/{number}?key={key}"), 404, "not-found")
 
 
-def test_api1_an_order_that_is_not_yours_looks_like_one_that_is_not_there(app: Flask, client: FlaskClient) -> None:
+def test_api1_an_order_that_is_not_yours_looks_like_one_that_is_not_there(
+    app: Flask, client: FlaskClient
+) -> None:
     number = Shopper(app).order("k", T_01=1)["order_id"]
     assert client.get(f"/api/v1/orders/{number}").data == client.get(f"/api/v1/orders/{'a' * 26}").data
 
@@ -194,7 +196,9 @@ def test_api3_an_order_tells_the_admin_no_link_and_nobody_the_session(app: Flask
     assert not {"sid", "key", "fp"} & told.keys()
 
 
-@pytest.mark.parametrize("content", [{"stock": 1}, {"stock": 1, "reason": "x", "sku": "T-02"}, {"reason": "x"}])
+@pytest.mark.parametrize(
+    "content", [{"stock": 1}, {"stock": 1, "reason": "x", "sku": "T-02"}, {"reason": "x"}]
+)
 def test_api3_stock_is_set_with_a_reason_and_nothing_else(content: Any, client: FlaskClient) -> None:
     refused(client.put("/api/v1/admin/stock/T-01", json=content, headers=ADMIN), 422, "invalid")
 
@@ -336,7 +340,9 @@ def test_api7_a_host_header_is_not_reflected(client: FlaskClient) -> None:
 # API8: security misconfiguration ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/", "/api/v1/products", "/api/v1/cart", "/livez", "/nowhere", "/api/v1/docs"])
+@pytest.mark.parametrize(
+    "path", ["/", "/api/v1/products", "/api/v1/cart", "/livez", "/nowhere", "/api/v1/docs"]
+)
 def test_api8_every_answer_has_the_security_headers(path: str, client: FlaskClient) -> None:
     headers = client.get(path).headers
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -382,7 +388,9 @@ def test_api8_only_json_is_read(kind: str, client: FlaskClient) -> None:
     refused(answer, 415, "unsupported-media-type")
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", '"x"', "\xff", '{"sku":"T-01"}}', "{'sku':1}", "NaN"])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "null", '"x"', "\xff", '{"sku":"T-01"}}', "{'sku':1}", "NaN"]
+)
 def test_api8_what_is_no_json_object_is_refused(content: str, client: FlaskClient) -> None:
     answer = post(client, "/api/v1/cart/items", content.encode("latin-1"))
     assert answer.status_code in (400, 422)
@@ -402,12 +410,16 @@ def test_api8_a_reason_has_no_control_characters(reason: str, client: FlaskClien
     refused(answer, 422, "invalid")
 
 
-@pytest.mark.parametrize("path", ["/../etc/passwd", "/static/../app.py", "/static/%2e%2e/app.py", "/.env", "/metrics"])
+@pytest.mark.parametrize(
+    "path", ["/../etc/passwd", "/static/../app.py", "/static/%2e%2e/app.py", "/.env", "/metrics"]
+)
 def test_api8_nothing_but_the_api_is_served(path: str, client: FlaskClient) -> None:
     assert client.get(path).status_code == 404
 
 
-def test_api8_a_mistake_of_ours_says_nothing_about_itself(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_api8_a_mistake_of_ours_says_nothing_about_itself(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*args: Any) -> None:
         raise ValueError("secret detail")
 
@@ -430,7 +442,9 @@ def test_api8_the_cookie_is_secure_where_the_setting_says_so(settings: Settings,
 # API9: improper inventory management --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/api/v0/products", "/api/v2/products", "/api/products", "/products", "/debug"])
+@pytest.mark.parametrize(
+    "path", ["/api/v0/products", "/api/v2/products", "/api/products", "/products", "/debug"]
+)
 def test_api9_there_is_one_version_and_nothing_forgotten(path: str, client: FlaskClient) -> None:
     refused(client.get(path), 404, "not-found")
 
@@ -480,5 +494,3 @@ def test_there_are_at_least_50_of_these() -> None:
     names = re.findall(r"def test_api\d+_", Path(__file__).read_text())
     assert len(names) >= 50
     assert {re.findall(r"\d+", name)[0] for name in names} == {str(number) for number in range(1, 11)}
-
-

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from tests.unit.store.conftest import RedisServer
+from tests.unit.store.shop import Assistant, Shopper, body, etag
 
 from store import catalog, create_app
 from store.parts import Parts
 from store.settings import Settings
-from tests.unit.store.conftest import RedisServer
-from tests.unit.store.shop import Assistant, Shopper, body, etag
 
 
 def skus(client: FlaskClient, query: str = "") -> list[str]:
@@ -125,7 +125,12 @@ def test_without_redis_the_catalog_is_shown_and_says_how_old_it_is(
     started = time.monotonic()
     assert shopper.client.get("/api/v1/products/T-01").headers["X-Store-Degraded"]
     assert time.monotonic() - started < 0.1
-    for answer in (shopper.cart(), shopper.add("T-01"), shopper.checkout("k"), shopper.client.get("/api/v1/orders")):
+    for answer in (
+        shopper.cart(),
+        shopper.add("T-01"),
+        shopper.checkout("k"),
+        shopper.client.get("/api/v1/orders"),
+    ):
         assert answer.status_code == 503
         assert answer.headers["Retry-After"]
     assert shopper.client.get("/readyz").status_code == 200

@@ -2,7 +2,6 @@ from typing import Any
 
 import pytest
 from flask import Flask
-
 from tests.unit.store import scenarios
 
 

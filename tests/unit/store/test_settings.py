@@ -23,7 +23,9 @@ def test_every_mistake_is_reported_at_once_by_the_name_of_its_variable() -> None
         settings.load(env)
     for name in env:
         assert name in str(caught.value)
-    assert "short" not in str(caught.value).split("STORE_ADMIN_TOKEN")[1].splitlines()[0].replace("shorter", "")
+    assert "short" not in str(caught.value).split("STORE_ADMIN_TOKEN")[1].splitlines()[0].replace(
+        "shorter", ""
+    )
 
 
 def test_secrets_are_not_shown() -> None:

@@ -90,14 +90,26 @@ def summary(application: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def converge(kubectl: Kubectl, timeout: float = 480) -> None:
+def complaints(application: dict[str, Any]) -> list[str]:
+    """What Argo CD says is wrong with one Application."""
+    status = application.get("status", {})
+    said = [c["message"] for c in status.get("conditions", []) if c["type"].endswith("Error")]
+    operation = status.get("operationState", {})
+    if operation.get("phase") in ("Failed", "Error"):
+        said.append(operation.get("message", ""))
+    return [f"{application['metadata']['name']}: {text[:300]}" for text in said]
+
+
+def converge(kubectl: Kubectl, timeout: float = 300) -> None:
     """Wait until every Application that Git names is Synced and Healthy."""
     with ui.step("applications Synced and Healthy") as step:
 
         def unready() -> str:
-            rows = [summary(application) for application in applications(kubectl)]
+            items = applications(kubectl)
+            rows = [summary(application) for application in items]
             late = [row for row in rows if (row["sync"], row["health"]) != ("Synced", "Healthy")]
-            return ", ".join(f"{row['name']} {row['sync']}/{row['health']}" for row in late)
+            reasons = [text for application in items for text in complaints(application)] if late else []
+            return "; ".join([", ".join(f"{row['name']} {row['sync']}/{row['health']}" for row in late), *reasons])
 
         def check() -> bool:
             waiting = unready()

@@ -35,6 +35,7 @@ def ensure(instance: Instance) -> Kubectl:
     with ui.step("control plane and node ready"):
         wait.until(lambda: kubectl.run("get", "--raw=/readyz") == "ok", "API server", 120)
         kubectl.run("wait", "--for=condition=Ready", "node", node.name, "--timeout=120s", timeout=130)
+        _dns(kubectl, instance)
     return kubectl
 
 
@@ -58,7 +59,6 @@ def _init(node: Node) -> None:
             timeout=300, log=log,
         )  # fmt: skip
     admin = node.dir / "etc" / "kubernetes" / "admin.conf"
-    _dns(Kubectl(admin), instance)
     _write_private(instance.kubeconfig, admin.read_text())
 
 

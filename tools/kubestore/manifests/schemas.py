@@ -62,6 +62,22 @@ class Kind:
         return Kind(group, version, str(document.get("kind", "")))
 
 
+# Kinds that are not deployed now and may come, or that the API server is asked about in tests.
+ALSO = tuple(
+    Kind(group, version, kind)
+    for group, version, kinds in (
+        ("", "v1", "LimitRange Pod ResourceQuota"),
+        ("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding"),
+        ("apps", "v1", "DaemonSet"),
+        ("batch", "v1", "CronJob Job"),
+        ("monitoring.coreos.com", "v1", "Alertmanager PodMonitor Probe Prometheus PrometheusRule ServiceMonitor"),
+        ("monitoring.coreos.com", "v1alpha1", "AlertmanagerConfig ScrapeConfig"),
+        ("networking.k8s.io", "v1", "Ingress"),
+    )
+    for kind in kinds.split()
+)
+
+
 def generate(kubectl: Kubectl, kinds: Iterable[Kind]) -> dict[str, str]:
     """Schemas of `kinds`, file name -> text. A kind that the API server does not serve is left out."""
     files: dict[str, str] = {}

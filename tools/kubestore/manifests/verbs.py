@@ -1,26 +1,91 @@
-"""Verbs of validation."""
+"""Verbs of the manifests: validate, schemas, images, adopt."""
 
+import json
 import sys
 from pathlib import Path
 
 import click
 
 from kubestore import paths
-from kubestore.lab import programs
-from kubestore.run import CommandFailed, run, tail
+from kubestore.errors import KubestoreError
+from kubestore.manifests import adopt as adoption
+from kubestore.manifests import findings, live, objects, remotes, render, schemas
+from kubestore.manifests import images as pictures
+from kubestore.manifests import validate as validation
+from kubestore.ui import say, table
+
+ROOT = click.option("--root", type=click.Path(path_type=Path, file_okay=False), default=paths.REPO, hidden=True)
+
+
+def _tree(root: Path) -> Path:
+    if not (root / "clusters").is_dir():
+        raise KubestoreError(f"{root} has no folder `clusters`", "run it in a checkout of the repository")
+    return root.resolve()
 
 
 @click.command()
-@click.option("--fast", is_flag=True, help="Only what a push must wait for.")
-@click.option("--root", type=click.Path(path_type=Path), default=paths.REPO, help="Of the checkout.")
-def validate(fast: bool, root: Path) -> None:
-    """Render every overlay of the store and Redis."""
-    bad = 0
-    for file in sorted((root / "apps").glob("*/overlays/*/kustomization.yaml")):
-        if "kind: Kustomization" in file.read_text() and file.parts[-4] in ("store", "redis"):
-            try:
-                run([programs.path("kustomize"), "build", file.parent], timeout=60)
-            except CommandFailed as error:
-                bad += 1
-                click.echo(f"{file.relative_to(root)}: {tail(error.output, 2)}")
-    sys.exit(1 if bad else 0)
+@click.option("--fast", is_flag=True, help="Without the history's secrets: seconds, for a git hook.")
+@click.option("--live", "against", flag_value="throwaway", help="Ask a throw-away API server as well.")
+@click.option("--current", "against", flag_value="current", help="Ask the embedded cluster's API server as well.")
+@click.option("--format", "form", type=click.Choice(["text", "github", "json"]), default="text")
+@ROOT
+def validate(fast: bool, against: str | None, form: str, root: Path) -> None:
+    """Render every manifest and check it as the cluster will; each finding is one line."""
+    report = validation.validate(_tree(root), fast=fast, against=against or "")
+    if report.findings or form == "json":
+        click.echo(findings.shown(report.findings, form))
+    say(report.summary())
+    if report.findings:
+        sys.exit(1)
+
+
+@click.command("schemas")
+@click.option("--check", is_flag=True, help="Only compare with the committed ones.")
+@click.option("--current", is_flag=True, help="From the embedded cluster instead of a throw-away API server.")
+@ROOT
+def make_schemas(check: bool, current: bool, root: Path) -> None:
+    """Make the schemas of the kinds we use from the API server's own document."""
+    world = objects.world(root, render.build_all(_tree(root), remotes.gitconfig()))
+    kinds = {obj.kind for obj in world.objects} | set(schemas.ALSO)
+    with live.server("current" if current else "throwaway") as kubectl:
+        if not current:
+            live.prepare(kubectl, world)
+        made = schemas.generate(kubectl, kinds)
+    if check or current:
+        before = schemas.committed()
+        changed = sorted(name for name in made if before.get(name) != made[name])
+        if changed:
+            raise KubestoreError(f"{', '.join(changed)}: differ from the API server", "run `kubestore schemas`")
+        say(f"{len(made)} schemas are as the API server has them")
+        return
+    changed = schemas.write(made)
+    absent = sorted(kind.file for kind in kinds if kind.file not in made)
+    say(f"{len(made)} schemas, {len(changed)} changed" + (f"; not served: {', '.join(absent)}" if absent else ""))
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@ROOT
+def images(as_json: bool, root: Path) -> None:
+    """List every image with tag, digest, cluster and source."""
+    world = objects.world(root, render.build_all(_tree(root), remotes.gitconfig()))
+    if as_json:
+        click.echo(json.dumps(pictures.as_json(world), indent=1))
+        return
+    rows = [(u.image, u.tag, u.digest[:19] or "unverified", u.cluster, u.source) for u in pictures.used(world)]
+    click.echo(table(rows, ("IMAGE", "TAG", "DIGEST", "CLUSTER", "SAID IN")))
+    for text in validation.charts(world):
+        say(f"not rendered: {text}")
+
+
+@click.command()
+@click.option("--repo", "url", required=True, help="URL of the fork.")
+@click.option("--image-owner", "owner", required=True, help="Who owns the image on the registry.")
+@click.option("--host", default="", help="Host name of the store in production.")
+@ROOT
+def adopt(url: str, owner: str, host: str, root: Path) -> None:
+    """Make a fork ready: put its URL, image owner and host name wherever the old ones stand."""
+    changed = adoption.adopt(_tree(root), url, owner, host)
+    for name in changed:
+        click.echo(name)
+    say(f"{len(changed)} files changed; look at `git diff`, run `make validate`, and commit")

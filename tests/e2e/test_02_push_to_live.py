@@ -1,0 +1,84 @@
+"""A push of a code change is live within a minute, and no customer sees an error."""
+
+import time
+
+import pytest
+from tests.e2e.steps import Loop, figure, nobody_saw_an_error, then, when
+
+from kubestore import wait
+from kubestore.prove import ledger
+from kubestore.prove.cluster import STORE, Cluster
+from kubestore.prove.rollout import PACKAGE, harmless
+from kubestore.prove.traffic import Traffic
+
+pytestmark = pytest.mark.e2e
+
+LEAST = 10_000
+QUIET = 8.0  # longer than an idle client rests: an old answer after that would have come
+RATE = 300.0
+
+
+def test_a_push_rolls_out_and_nobody_sees_an_error(cluster: Cluster, loop: Loop) -> None:
+    with Traffic.start(cluster.instance.store_url, rate=RATE, seconds=240, requests=100_000) as traffic:
+        time.sleep(8)
+        old = set(traffic.look().versions)
+        loop.copy.edit(PACKAGE, harmless)
+        with when("a change of the code is pushed", 30):
+            pushed = loop.push("test(app-src): a comment")
+        with then("the pipeline bumps the image in Git", 90):
+            bump = loop.copy.bump_after(pushed.sha, 90)
+        with then("Argo CD is Synced to the bump", 15):
+            synced_at = wait_synced(cluster, bump.sha, 15)
+        with then("every old pod is gone", 60):
+            cluster.rolled_out(60)
+        with then(f"the old version has not answered for {QUIET:.0f} s and N >= {LEAST}", 60):
+            end = time.monotonic() + 60
+            time.sleep(QUIET)
+            while traffic.look().requests < LEAST and time.monotonic() < end:
+                time.sleep(0.5)
+        tally = traffic.stop()
+    verdict = tally.verdict()
+    new = {name: seen for name, seen in tally.versions.items() if name not in old}
+    assert new, f"no new version answered: {tally.versions}"
+    first_new = min(seen.first for seen in new.values())
+    all_new = max(first_new, max(tally.versions[name].last for name in old))
+    before, during = tally.latency(0, pushed.began), tally.latency(pushed.began, all_new + 1)
+    times = {
+        "push -> bump": bump.ended - pushed.began,
+        "bump -> Synced": synced_at - bump.ended,
+        "bump -> first new answer": first_new - bump.ended,
+        "bump -> all answers new": all_new - bump.ended,
+        "push -> all answers new": all_new - pushed.began,
+    }
+    goals = {
+        "bump -> Synced": "<= 3 s",
+        "bump -> all answers new": "<= 25 s",
+        "push -> all answers new": "<= 60 s",
+    }
+    for name, seconds in times.items():
+        figure(name, f"{seconds:.1f} s", 1, goals.get(name, ""))
+    figure(
+        "failed requests over a roll-out",
+        f"{verdict.failures} (p < {verdict.bound:.1e})",
+        verdict.requests,
+        "0",
+    )
+    if before and during:
+        figure("p99 before / during", f"{before.p99} / {during.p99} ms", during.n, "<= 2x")
+    figures = {name: round(seconds, 2) for name, seconds in times.items()}
+    figures |= {"failed": verdict.failures, "p99_ms": during.p99 if during else 0}
+    ledger.record("push-to-live", verdict.ok, verdict.requests, figures)
+    nobody_saw_an_error(verdict, LEAST)
+    assert times["bump -> all answers new"] <= 25
+    assert times["push -> all answers new"] <= 60
+
+
+def wait_synced(cluster: Cluster, commit: str, timeout: float) -> float:
+    """When (epoch seconds) the store was first Synced at `commit`."""
+
+    def check() -> bool:
+        app = cluster.application(STORE)
+        return app.revision == commit and app.sync == "Synced"
+
+    wait.until(check, f"store Synced at {commit[:10]}", timeout, every=0.1)
+    return time.time()

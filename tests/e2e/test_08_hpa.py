@@ -1,0 +1,29 @@
+"""A spike takes the store from 1 to 10 pods in one step, and back, and nobody sees an error."""
+
+import pytest
+from tests.e2e.steps import figure, given, then, when
+
+from kubestore.prove import blackfriday, chart, ledger
+from kubestore.prove.cluster import Cluster
+
+pytestmark = pytest.mark.e2e
+
+
+def test_a_spike_scales_to_ten_and_back_and_nobody_sees_an_error(cluster: Cluster) -> None:
+    with given("one pod at rest", 240):
+        cluster.settled(120)
+        blackfriday.calm(cluster, 200)
+    with when("Black Friday comes", 300):
+        spike = blackfriday.spike(cluster)
+    outcome = spike.outcome
+    ledger.record("blackfriday", spike.ok, outcome.requests, blackfriday.figures([spike]))
+    chart.write(ledger.FOLDER / "blackfriday.svg", blackfriday.picture(spike))
+    most = max(sample.cpu_percent for sample in spike.samples)
+    figure("spike: 1 -> 10 Ready", f"{spike.to_most_s:.1f} s", 1, "<= 30 s")
+    figure("spike: back to 1", f"{spike.down_s:.0f} s after its start", 1)
+    figure("spike: failed requests", outcome.failures, outcome.requests, "0")
+    figure("spike: rate, p95, CPU", f"{outcome.peak_rate:.0f}/s, {outcome.p95_ms:.0f} ms, {most} %", 1)
+    with then("ten pods were ready in time and one is left", 1):
+        assert 0 <= spike.to_most_s <= blackfriday.LIMIT, f"10 ready after {spike.to_most_s:.1f} s"
+        assert spike.down_s > 0, "it did not come down to one pod"
+    assert outcome.failures == 0, outcome.line()

@@ -1,0 +1,44 @@
+"""No load ever leaves this machine."""
+
+import pytest
+
+from kubestore.errors import KubestoreError
+from kubestore.prove import target
+
+
+@pytest.mark.parametrize(
+    ("url", "netloc"),
+    [
+        ("http://127.0.0.1:8080", "127.0.0.1:8080"),
+        ("http://localhost:8080/x", "127.0.0.1:8080"),
+        ("127.8.9.10:80", "127.8.9.10:80"),
+        ("http://198.18.0.11:30080", "198.18.0.11:30080"),
+        ("http://198.19.255.255", "198.19.255.255:80"),
+        ("http://[::1]:8080", "[::1]:8080"),
+    ],
+)
+def test_addresses_of_this_machine_and_of_the_test_range_are_allowed(url: str, netloc: str) -> None:
+    assert target.parse(url).netloc == netloc
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://10.0.0.1",
+        "http://192.168.1.1:8080",
+        "http://198.20.0.1",
+        "http://198.17.255.255",
+        "http://example.com",
+        "http://127.0.0.1.example.com",
+        "https://127.0.0.1",
+        "ftp://127.0.0.1",
+        "http://0.0.0.0:8080",
+        "http://127.0.0.1:99999",
+        "http://user@8.8.8.8",
+        "",
+    ],
+)
+def test_any_other_address_is_refused_with_a_hint(url: str) -> None:
+    with pytest.raises(KubestoreError, match="no load is sent to") as error:
+        target.parse(url)
+    assert "198.18.0.0/15" in error.value.hint

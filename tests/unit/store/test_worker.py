@@ -1,0 +1,234 @@
+"""The store as it is deployed: gunicorn, one gevent worker, a real port."""
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.store.conftest import RedisServer
+
+from store import audit
+from store.db import Database
+from store.settings import Settings
+
+ROOT = Path(__file__).parents[3]
+
+
+class Served:
+    """gunicorn with the store, and raw and polite ways to talk to it."""
+
+    def __init__(self, redis_socket: Path, catalog: Path, folder: Path) -> None:
+        self.log = folder / "log"
+        self.drain = folder / "draining"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.metrics_port = int(probe.getsockname()[1])
+        self.env = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT / "app-src"),
+            "STORE_REDIS_HOST": str(redis_socket),
+            "STORE_CATALOG_FILE": str(catalog),
+            "STORE_LISTEN": "127.0.0.1:0",
+            "STORE_METRICS_PORT": str(self.metrics_port),
+            "STORE_DRAIN_FILE": str(self.drain),
+            "STORE_VERSION": "v-served",
+        }
+        command = [sys.executable, "-m", "gunicorn", "-c", "python:store.gunicorn_conf", "store:create_app()"]
+        with self.log.open("wb") as sink:
+            self.process = subprocess.Popen(command, env=self.env, stdout=sink, stderr=subprocess.STDOUT)
+        self.port = int(self.wait_for(r"Listening at: http://127.0.0.1:(\d+)"))
+        self.until(lambda: self.get("/readyz")[0] == 200)
+
+    def until(self, check: Any, seconds: float = 10) -> None:
+        """Wait for `check`; the log is in the failure."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                if check():
+                    return
+            except OSError:
+                pass
+            time.sleep(0.02)
+        raise AssertionError(self.log.read_text())
+
+    def wait_for(self, pattern: str, index: int = 0) -> str:
+        """The first group of the match number `index` of `pattern` in the log."""
+        found: list[str] = []
+
+        def look() -> bool:
+            found[:] = re.findall(pattern, self.log.read_text())
+            return len(found) > index
+
+        self.until(look)
+        return found[index]
+
+    def connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+
+    def get(self, path: str) -> tuple[int, Any, dict[str, str]]:
+        return self.send("GET", path)
+
+    def send(
+        self, method: str, path: str, content: Any = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, Any, dict[str, str]]:
+        connection = self.connect()
+        try:
+            data = None if content is None else json.dumps(content)
+            connection.request(method, path, data, {"Content-Type": "application/json", **(headers or {})})
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read()), dict(answer.getheaders())
+        finally:
+            connection.close()
+
+    def raw(self, *parts: bytes, pause: float = 0) -> bytes:
+        """Send bytes as they are, and read until the server closes or is silent for a moment."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as client:
+            with contextlib.suppress(ConnectionError):
+                for part in parts:
+                    client.sendall(part)
+                    time.sleep(pause)
+            client.settimeout(1)
+            received = b""
+            try:
+                while chunk := client.recv(65536):
+                    received += chunk
+            except TimeoutError:
+                pass
+            return received
+
+    @property
+    def worker(self) -> int:
+        """The process id of the newest worker."""
+        return int(re.findall(r"Booting worker with pid: (\d+)", self.log.read_text())[-1])
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(timeout=10)
+
+
+@pytest.fixture
+def served(own_redis: RedisServer, catalog_file: Path, tmp_path: Path) -> Iterator[Served]:
+    made = Served(own_redis.socket, catalog_file, tmp_path)
+    yield made
+    made.stop()
+
+
+def test_what_is_no_request_is_refused_like_everything_else(served: Served) -> None:
+    head = b"POST /api/v1/cart/items HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    chunk = b"8000\r\n" + b" " * 0x8000 + b"\r\n"
+    cases = {
+        b"GET / HTTP/9.9\r\n\r\n": 400,
+        b"nonsense\r\n\r\n": 400,
+        b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nHost: x\r\n\r\n": 414,
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 9000 + b"\r\n\r\n": 431,
+        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X-Many: 1\r\n" * 80 + b"\r\n": 431,
+        head + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 3 + b"0\r\n\r\n": 413,
+        head + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n": 400,
+        head + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n": 400,
+        head + b"Content-Length: -1\r\n\r\n": 400,
+        head + b"Content-Length: 65537\r\n\r\n": 413,
+    }
+    for request, status in cases.items():
+        received = served.raw(request)
+        assert received.startswith(b"HTTP/1.1 %d " % status), (request[:80], received[:300])
+        assert b"application/problem+json" in received
+        assert b"X-Store-Version: v-served" in received
+        assert b"nosniff" in received
+    assert served.get("/livez")[0] == 200
+
+
+def test_a_slow_sender_is_given_up(served: Served) -> None:
+    head = b"POST /api/v1/cart/items HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    started = time.monotonic()
+    received = served.raw(head + b"Content-Length: 99\r\n\r\n", *[b"{"] * 14, pause=0.25)
+    assert time.monotonic() - started < 9
+    assert received.startswith(b"HTTP/1.1 408 ")
+
+
+def test_while_draining_each_answer_closes_and_the_end_is_clean(served: Served) -> None:
+    idle = served.connect()
+    idle.request("GET", "/version")
+    first = idle.getresponse()
+    first.read()
+    assert first.headers["Connection"] == "keep-alive"
+    served.drain.touch()
+    assert served.get("/readyz")[0] == 200
+    assert served.get("/version")[2]["Connection"] == "close"
+    served.process.send_signal(signal.SIGTERM)
+    time.sleep(1.5)
+    idle.request("GET", "/version")
+    answer = idle.getresponse()
+    assert answer.status == 200
+    assert answer.headers["Connection"] == "close"
+    answer.read()
+    idle.close()
+    assert served.process.wait(timeout=12) == 0
+
+
+def test_a_worker_that_is_killed_loses_and_doubles_nothing(
+    served: Served, own_redis: RedisServer, settings: Settings
+) -> None:
+    status, _, headers = served.send("POST", "/api/v1/cart/items", {"sku": "T-06", "quantity": 1})
+    assert status == 200
+    cookie = {"Cookie": headers["Set-Cookie"].partition(";")[0]}
+    told: dict[str, str] = {}
+    for number in range(30):
+        if number in (5, 15):
+            os.kill(served.worker, signal.SIGKILL)
+        for _ in range(200):
+            try:
+                served.send("PUT", "/api/v1/cart/items/T-06", {"quantity": 1}, {**cookie, "If-Match": "*"})
+                key = {"Idempotency-Key": f"k{number}"}
+                status, order, _ = served.send("POST", "/api/v1/checkout", {}, {**cookie, **key})
+            except (OSError, http.client.HTTPException):
+                time.sleep(0.05)
+                continue
+            if status == 201:
+                assert told.setdefault(f"k{number}", order["order_id"]) == order["order_id"]
+                break
+        else:
+            raise AssertionError("never answered")
+    db = Database(Settings(redis_host=str(own_redis.socket)))
+    report = audit.run(db)
+    assert report.findings == []
+    assert report.orders == 30
+    assert db.call("HGET", "stock", "T-06") == "30"
+    db.close()
+
+
+def test_without_redis_the_catalog_goes_on_and_the_rest_waits_then_says_so(
+    served: Served, own_redis: RedisServer
+) -> None:
+    own_redis.kill()
+    time.sleep(1.2)
+    status, page, headers = served.get("/api/v1/products")
+    assert (status, len(page["items"])) == (200, 6)
+    assert "X-Store-Degraded" in headers
+    started = time.monotonic()
+    status, problem, headers = served.send("POST", "/api/v1/cart/items", {"sku": "T-01"})
+    assert 3.5 < time.monotonic() - started < 4.5
+    assert (status, problem["type"], headers["Retry-After"]) == (503, "/problems/unavailable", "1")
+    own_redis.start()
+    assert served.send("POST", "/api/v1/cart/items", {"sku": "T-01"})[0] == 200
+
+
+def test_metrics_are_on_a_port_of_their_own(served: Served) -> None:
+    served.get("/api/v1/products")
+    assert served.get("/metrics")[0] == 404
+    connection = http.client.HTTPConnection("127.0.0.1", served.metrics_port, timeout=5)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    assert 'store_requests_total{method="GET",route="/api/v1/products",status="200"} 1.0' in text
+    assert 'store_build_info{version="v-served"} 1.0' in text

@@ -1,0 +1,119 @@
+"""The API server's own word: definitions and policies are applied, then every object as a server-side dry run."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kubestore.errors import KubestoreError
+from kubestore.instance import Instance
+from kubestore.kubectl import Kubectl
+from kubestore.manifests import apiserver, definitions
+from kubestore.manifests.findings import Finding
+from kubestore.manifests.objects import Obj, World
+from kubestore.run import CommandFailed
+from kubestore.wait import until
+
+APPLY = ("apply", "--server-side", "--force-conflicts", "--field-manager=kubestore-validate")
+POLICIES = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+ERROR = re.compile(r"^(?:Error from server|The |error:)", re.M)
+READY_S = 30.0
+
+
+@contextmanager
+def server(against: str) -> Iterator[Kubectl]:
+    """The API server to ask: `throwaway` starts one, `current` is the instance's own."""
+    if against == "current":
+        instance = Instance.current()
+        if not instance.kubeconfig.exists():
+            raise KubestoreError(f"instance {instance.name} has no cluster", "run `make up`, or leave out --current")
+        yield Kubectl(instance.kubeconfig)
+    else:
+        with apiserver.throwaway() as kubectl:
+            yield kubectl
+
+
+def check(world: World, against: str) -> list[Finding]:
+    """Dry-run every object of every cluster; each refusal is a finding with the server's own words."""
+    with server(against) as kubectl:
+        if against != "current":
+            prepare(kubectl, world)
+        return [finding for obj in _once(world) for finding in _ask(kubectl, obj)]
+
+
+def prepare(kubectl: Kubectl, world: World) -> None:
+    """Apply what must be there first: definitions, namespaces, priority classes, policies."""
+    crds = {obj.name: obj.data for obj in world.objects if obj.kind.kind == "CustomResourceDefinition"}
+    crds |= {str(data["metadata"]["name"]): data for data in definitions.all_of_them()}
+    install(kubectl, list(crds.values()))
+    spaces = {obj.namespace for obj in world.objects if obj.namespace} - {"kube-system"}
+    named = {obj.name: obj.data for obj in world.objects if obj.kind.kind == "Namespace"}
+    for name in spaces - named.keys():
+        named[name] = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    first = [*named.values(), *(o.data for o in world.objects if o.kind.kind in (*POLICIES, "PriorityClass"))]
+    unique = {json.dumps([d["kind"], d["metadata"]["name"]]): d for d in first}
+    kubectl.run(*APPLY, "-f", "-", input=_list(list(unique.values())))
+
+
+def install(kubectl: Kubectl, crds: list[dict[str, Any]]) -> None:
+    """Apply definitions and wait until they are served."""
+    kubectl.run(*APPLY, "-f", "-", input=_list(crds), timeout=120)
+
+    def established() -> bool:
+        items = kubectl.json("get", "customresourcedefinitions")["items"]
+        states = [item.get("status", {}).get("conditions") or [] for item in items]
+        return all(any(c["type"] == "Established" and c["status"] == "True" for c in one) for one in states)
+
+    until(established, "definitions to be served", READY_S, 0.2)
+
+
+def _list(documents: list[dict[str, Any]]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": documents})
+
+
+def _once(world: World) -> list[list[Obj]]:
+    """Objects in batches that hold each object once; equal objects of several builds are asked about once."""
+    seen: set[str] = set()
+    batches: list[list[Obj]] = []
+    for obj in world.objects:
+        text = json.dumps(obj.data, sort_keys=True)
+        if text in seen or obj.kind.kind in ("CustomResourceDefinition", "List"):
+            continue
+        seen.add(text)
+        key = (obj.kind, obj.namespace, obj.name)
+        for batch in batches:
+            if all((other.kind, other.namespace, other.name) != key for other in batch):
+                batch.append(obj)
+                break
+        else:
+            batches.append([obj])
+    return batches
+
+
+def _ask(kubectl: Kubectl, batch: list[Obj]) -> Iterator[Finding]:
+    """Ask about a batch at once, and about each of its objects when one is refused."""
+    if _refusal(kubectl, batch) is None:
+        return
+    for obj in batch:
+        if (said := _refusal(kubectl, [obj])) is not None:
+            yield obj.finding("live", _field(said), said, "write it as the API server asks")
+
+
+def _refusal(kubectl: Kubectl, batch: list[Obj]) -> str | None:
+    try:
+        kubectl.run(*APPLY, "--dry-run=server", "-f", "-", input=_list([obj.data for obj in batch]), timeout=60)
+    except CommandFailed as error:
+        lines = [line for line in error.output.splitlines() if ERROR.match(line) or line.startswith("*")]
+        return " ".join(lines)[:500] or error.output[-500:]
+    return None
+
+
+def _field(said: str) -> tuple[str | int, ...]:
+    """The field that the server names, such as `spec.ports[0].port`."""
+    named = re.search(r"\b((?:spec|metadata|data)(?:\.[A-Za-z]+|\[\d+\])+)", said)
+    if not named:
+        return ()
+    steps = re.findall(r"[A-Za-z]+|\d+", named[1])
+    return tuple(int(step) if step.isdigit() else step for step in steps)
+

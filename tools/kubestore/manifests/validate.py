@@ -1,0 +1,104 @@
+"""The whole validation: render, schemas, rules, secrets, and the API server itself when asked."""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kubestore.lab import programs
+from kubestore.manifests import conform, leaks, live, objects, remotes, render
+from kubestore.manifests.findings import Finding
+from kubestore.manifests.objects import World
+from kubestore.manifests.render import Build
+from kubestore.manifests.rules import monitoring, registry
+
+PROGRAMS = ["kustomize", "kubeconform"]
+RENDERED = "correct what kustomize names; `kustomize build` of the folder shows it alone"
+
+
+@dataclass
+class Report:
+    """What was looked at and what was found."""
+
+    findings: list[Finding] = field(default_factory=list)
+    builds: int = 0
+    seen: int = 0
+    checked: int = 0
+    skipped: int = 0
+    not_rendered: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+    exceptions: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def summary(self) -> str:
+        """What a person reads last."""
+        lines = [f"exception: {text}" for text in self.exceptions]
+        lines += [f"not rendered: {text}" for text in self.not_rendered]
+        lines += [f"not checked: {text}" for text in self.unchecked]
+        counted = f"{self.builds} builds, {self.seen} objects seen, {self.checked} checked, {self.skipped} skipped"
+        rules = f"{len(registry.RULES)} rules, {len(self.findings)} findings"
+        return "\n".join([*lines, f"{counted}; {rules}; {self.seconds:.1f} s"])
+
+
+def validate(root: Path, *, fast: bool = False, against: str = "", without: Iterable[str] = ()) -> Report:
+    """Check the tree at `root`.
+
+    `fast` leaves out the secret scan of the history. `against` is `throwaway` or `current`: an API server
+    that dry-runs everything. `without` names rules to leave out (tests do).
+    """
+    began = time.monotonic()
+    programs.build(PROGRAMS)
+    report = Report()
+    builds = render.build_all(root, remotes.gitconfig())
+    world = objects.world(root, builds)
+    report.builds = len(builds)
+    for build in builds:
+        if build.not_rendered:
+            report.not_rendered.append(f"{build.name}: {', '.join(build.closure.remotes)} could not be reached")
+        elif build.error:
+            report.findings.append(_unrendered(root, build))
+    report.not_rendered += charts(world)
+    report.unchecked = list(unchecked())
+    said = conform.check(world.objects)
+    report.seen, report.checked, report.skipped = said.seen, said.checked, said.skipped
+    report.findings += said.findings + registry.apply(world, without)
+    report.findings += leaks.scan(root, history=not fast)
+    if against:
+        report.findings += live.check(world, against)
+    report.exceptions = [f"{who} from {rule}: {why}" for (who, rule), why in sorted(registry.exceptions(world).items())]
+    report.findings = sorted(set(report.findings))
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def unchecked() -> Iterator[str]:
+    """Checks whose tool is not installed here."""
+    if not leaks.available():
+        yield "secrets (gitleaks is not among the programs)"
+    if monitoring.promql_parser is None:
+        yield "PromQL (promql-parser is not installed; run `make venv`)"
+
+
+def charts(world: World) -> list[str]:
+    """Charts of Applications, which only a cluster's Argo CD (or a workflow with the network) renders."""
+    found = []
+    for cluster in world.clusters:
+        for application in cluster.applications:
+            for source in application.obj.get("spec", "sources", default=[]):
+                if chart := source.get("chart"):
+                    version = source.get("targetRevision")
+                    found.append(f"clusters/{cluster.name} {application.obj.name}: chart {chart} {version}")
+    return found
+
+
+def _unrendered(root: Path, build: Build) -> Finding:
+    """The finding of a build that kustomize refuses; it names the innermost file that it can."""
+    text = " ".join(line for line in build.error.splitlines() if not line.startswith("#")).strip()
+    file = build.closure.files[0] if build.closure.files else root / build.name.split(" + ")[0]
+    for read in build.closure.files:
+        if read.name != "kustomization.yaml" and str(read) in text:
+            file = read
+    shown = text.replace(f"{root}/", "").replace("Error: ", "")
+    shown = shown if len(shown) < 400 else f"{shown[:160]} … {shown[-220:]}"
+    name = str(file.relative_to(root)) if file.is_relative_to(root) else build.name
+    return Finding(name, 1, build.name, "", shown, "render", RENDERED)

@@ -1,0 +1,86 @@
+"""`kubestore prove …` and `kubestore load`."""
+
+import click
+
+from kubestore import ui
+from kubestore.errors import KubestoreError
+from kubestore.instance import Instance
+from kubestore.prove import ledger
+from kubestore.prove.cluster import Cluster
+
+FULL = click.option("--full", is_flag=True, help="The long form, whose figures docs/results.md holds.")
+
+
+@click.group()
+def prove() -> None:
+    """Prove a promise on the running cluster; each run adds a line to results/."""
+
+
+def judge(ok: bool, what: str) -> None:
+    """End with an error when a proof did not hold."""
+    if not ok:
+        raise KubestoreError(f"{what} did not hold", "kubestore prove results")
+
+
+@prove.command()
+@FULL
+def rollout(full: bool) -> None:
+    """Roll-outs of every kind under traffic: nobody sees an error (G1)."""
+    from kubestore.prove import rollout as proof
+
+    judge(proof.prove(Cluster(Instance.current()), proof.FULL if full else proof.QUICK), "clean roll-outs")
+
+
+@prove.command()
+@FULL
+def controls(full: bool) -> None:
+    """The same roll-out with one protection taken away at a time."""
+    from kubestore.prove import controls as proof
+
+    cluster = Cluster(Instance.current())
+    outcomes = proof.prove(cluster, rollouts=5 if full else 1, form="full" if full else "quick")
+    click.echo(ui.table([proof.row(outcome) for outcome in outcomes], proof.HEADERS))
+    judge(all(outcome.ok for outcome in outcomes), "a control")
+
+
+@prove.command()
+@FULL
+def blackfriday(full: bool) -> None:
+    """A spike: 1 -> 10 replicas and back, with a picture (G3)."""
+    from kubestore.prove import blackfriday as proof
+
+    judge(proof.prove(Cluster(Instance.current()), spikes=20 if full else 1), "the spike")
+
+
+@prove.command()
+@click.argument("faults", nargs=-1)
+def chaos(faults: tuple[str, ...]) -> None:
+    """The fault matrix, or only the FAULTS named: hypothesis, injection, watch, verdict (G5)."""
+    from kubestore.prove import chaos as proof
+
+    results = proof.prove(Cluster(Instance.current()), list(faults))
+    click.echo(proof.table(results))
+    judge(all(result.ok is not False for result in results), "a hypothesis")
+
+
+@prove.command()
+@click.option("--markdown", is_flag=True, help="As docs/results.md has it.")
+@click.option("--all", "every", is_flag=True, help="Every run instead of the last of each proof.")
+def results(markdown: bool, every: bool) -> None:
+    """Show what has been measured."""
+    lines = ledger.read()
+    lines = lines if every else ledger.latest(lines)
+    click.echo(ledger.markdown(lines) if markdown else ledger.text(lines))
+
+
+@click.command()
+@click.option("--url", default="", help="The store; a literal address of this machine or of the instance.")
+@click.option("--peak", default=0, help="Customers at the peak (default: enough to pass 450 % of one pod).")
+def load(url: str, peak: int) -> None:
+    """A Black Friday: quiet, spike, plateau, calm; the report goes to results/."""
+    from kubestore.prove import load as proof
+
+    outcome = proof.run_locust(url or Instance.current().store_url, proof.Shape(peak=peak or proof.PEAK))
+    click.echo(outcome.line())
+    click.echo(f"report: {outcome.report}")
+    judge(outcome.ok, "the load's verdict")

@@ -1,7 +1,5 @@
 """Answers and requests in JSON."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,13 +13,21 @@ MAX_BODY = 64 * 1024
 T = TypeVar("T")
 
 
+class Complete(Response):
+    """An answer whose headers are all there: werkzeug need not look for what it could add or correct."""
+
+    def get_wsgi_headers(self, environ: Any) -> Any:
+        """The headers as they are."""
+        return self.headers
+
+
 def json_response(body: bytes, status: int = 200, **headers: str) -> Response:
     """An answer that no cache may keep unless `headers` say otherwise; `_` in a name stands for `-`."""
-    response = Response(body, status, content_type=JSON)
-    response.headers["Cache-Control"] = "no-store"
-    for name, value in headers.items():
-        response.headers[name.replace("_", "-")] = value
-    return response
+    given = [("Content-Type", JSON), ("Content-Length", str(len(body)))]
+    if "Cache_Control" not in headers:
+        given.append(("Cache-Control", "no-store"))
+    given += [(name.replace("_", "-"), value) for name, value in headers.items()]
+    return Complete(body, status, given)
 
 
 def encode(value: Any) -> bytes:
@@ -31,32 +37,38 @@ def encode(value: Any) -> bytes:
 
 def json_body() -> bytes:
     """The body of the current request, refused unless it is declared as JSON."""
-    if request.mimetype != JSON:
+    environ = request.environ
+    if environ.get("CONTENT_TYPE") != JSON and request.mimetype != JSON:
         raise Problem(415, "unsupported-media-type", "send application/json")
-    too_large = Problem(413, "too-large", f"a body has at most {MAX_BODY} bytes")
     if (request.content_length or 0) > MAX_BODY:
-        raise too_large
-    with _bounded(request.environ):
-        content = request.get_data(cache=False)
+        raise _too_large()
+    content = _read_bounded(environ)
     if len(content) > MAX_BODY:
-        raise too_large
+        raise _too_large()
     return content
 
 
-@contextmanager
-def _bounded(environ: dict[str, Any]) -> Iterator[None]:
+def _too_large() -> Problem:
+    return Problem(413, "too-large", f"a body has at most {MAX_BODY} bytes")
+
+
+def _read_bounded(environ: dict[str, Any]) -> bytes:
     """Give a slow sender `BODY_S` seconds for the whole body, so that it cannot keep a place for long.
 
     Only sockets of clients are read here, never Redis'.
     """
     if "gunicorn.socket" not in environ:
-        yield
-        return
+        return request.get_data(cache=False)
     from gevent import Timeout
 
     limit: Any = Timeout
-    with limit(BODY_S, Problem(408, "too-slow", "the body did not arrive in time")):
-        yield
+    with limit(BODY_S) as expired:
+        try:
+            return request.get_data(cache=False)
+        except Timeout as error:
+            if error is not expired:
+                raise
+    raise Problem(408, "too-slow", "the body did not arrive in time")
 
 
 def decode(content: bytes, model: type[T]) -> T:

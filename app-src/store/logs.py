@@ -6,6 +6,7 @@ No line holds an address, a path with an id in it, a cookie or a token.
 import logging
 import sys
 import time
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -15,7 +16,13 @@ _encoder = msgspec.json.Encoder()
 
 def stamp(seconds: float) -> str:
     """RFC 3339 in UTC with milliseconds."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1000):03d}Z"
+    whole = int(seconds)
+    return f"{_second(whole)}.{int((seconds - whole) * 1000):03d}Z"
+
+
+@lru_cache(maxsize=8)
+def _second(whole: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
 
 
 class JsonFormatter(logging.Formatter):

@@ -63,7 +63,7 @@ PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     "If-Match": {"type": "string"},
     "Idempotency-Key": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,128}$"},
     "sku": {"type": "string", "pattern": "^[A-Z0-9][A-Z0-9-]{1,31}$"},
-    "number": {"type": "string", "pattern": "^[a-z2-7]{26}$"},
+    "number": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
 }
 REQUIRED_HEADERS: Final = frozenset(("Idempotency-Key",))
 PAGED: Final = ("limit", "cursor")

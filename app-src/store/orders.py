@@ -23,7 +23,7 @@ from store.refusals import Answered, info
 ORDERS: Final = "orders"
 Status = Literal["placed", "paid", "shipped", "cancelled"]
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,128}")
-_ID: Final = re.compile(r"[a-z2-7]{26}")
+_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 blueprint = Blueprint("orders", __name__, url_prefix="/api/v1")
 
@@ -70,6 +70,13 @@ class OrderPage(msgspec.Struct):
     next: str | None
 
 
+class _Told(msgspec.Struct):
+    order_id: str
+
+
+_told: Final = msgspec.json.Decoder(_Told)
+
+
 @dataclass(frozen=True)
 class Identity:
     """Everything about an order that follows from the session and the Idempotency-Key."""
@@ -79,7 +86,7 @@ class Identity:
 
     @property
     def order_id(self) -> str:
-        """130 bits that only the owner of the session can make."""
+        """128 bits that only the owner of the session can make."""
         return order_id(self.sid, self.key_hash)
 
 
@@ -90,8 +97,7 @@ def identify(sid: str, key: str) -> Identity:
 
 def order_id(sid: str, key_hash: str) -> str:
     """The id of the order of a session and a key, see `docs/adr/0021-the-order-is-the-record.md`."""
-    digest = hashlib.sha256(f"order\0{sid}\0{key_hash}".encode()).digest()
-    return base64.b32encode(digest).decode().lower()[:26]
+    return hashlib.sha256(f"order\0{sid}\0{key_hash}".encode()).hexdigest()[:32]
 
 
 def link_key(sid: str, number: str) -> str:
@@ -115,7 +121,7 @@ def fingerprint(content: bytes) -> str:
 def checkout() -> Response:
     """Order what is in the cart. The same key and body get the first answer again, whatever has changed."""
     store = parts()
-    key = request.headers.get("Idempotency-Key", "")
+    key = request.environ.get("HTTP_IDEMPOTENCY_KEY", "")
     if not _KEY.fullmatch(key):
         raise Problem(400, "idempotency-key", "send an Idempotency-Key of 1 to 128 visible ASCII characters")
     content = json_body()
@@ -167,15 +173,13 @@ def _replay_if_known(store: Parts, who: Identity, print_: str) -> None:
 def _replayed(store: Parts, answer: str) -> Response:
     store.metrics.replays.inc()
     store.metrics.orders.labels("replayed").inc()
-    response = _created(answer)
-    response.headers["Idempotency-Replayed"] = "true"
-    return response
+    return _created(answer, Idempotency_Replayed="true")
 
 
-def _created(answer: str) -> Response:
+def _created(answer: str, **headers: str) -> Response:
     body = answer.encode()
-    number = msgspec.json.decode(body)["order_id"]
-    return json_response(body, 201, Location=f"/api/v1/orders/{number}")
+    number = _told.decode(body).order_id
+    return json_response(body, 201, Location=f"/api/v1/orders/{number}", **headers)
 
 
 def _outcome(store: Parts, reply: list[Any]) -> Response:

@@ -1,14 +1,15 @@
 """Where exceptions become answers, and what is refused before any handler sees it."""
 
 import logging
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
 from gunicorn.http.errors import NoMoreData, ParseException  # type: ignore[import-untyped]
 from werkzeug.exceptions import HTTPException
 
-from store.errors import CONTENT_TYPE, CorruptDataError, Problem, UnavailableError, unavailable
+from store.answers import Complete
+from store.errors import CorruptDataError, Problem, UnavailableError, headers_of, unavailable
 from store.gate import KEY, RequestInfo
 from store.parts import parts
 
@@ -48,17 +49,18 @@ def register(app: Flask) -> None:
 
 def before() -> None:
     """Name the route for metrics and logs, and refuse writes that another site makes a browser send."""
-    if request.url_rule is not None:
-        info().route = request.url_rule.rule
-    if request.method not in SAFE:
-        _check_origin()
+    environ, rule = request.environ, request.url_rule
+    if rule is not None:
+        environ[KEY].route = rule.rule
+    if environ["REQUEST_METHOD"] not in SAFE:
+        _check_origin(environ)
 
 
-def _check_origin() -> None:
+def _check_origin(environ: dict[str, Any]) -> None:
     """Browsers say where a write comes from; other clients say nothing and have no cookie to steal."""
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+    if environ.get("HTTP_SEC_FETCH_SITE", "same-origin") not in ("same-origin", "none"):
         raise Problem(403, "cross-site", "a page of another site may not write here")
-    origin = request.headers.get("Origin")
+    origin = environ.get("HTTP_ORIGIN")
     if origin is None or origin in parts().settings.origins:
         return
     if origin == "null" or urlsplit(origin).netloc.lower() != request.host.lower():
@@ -70,11 +72,8 @@ def answer(error: Exception) -> Response:
     if isinstance(error, Answered):
         return error.response
     problem = _problem(error)
-    response = Response(problem.body(), problem.status, content_type=CONTENT_TYPE)
-    response.headers["Cache-Control"] = "no-store"
-    for name, value in problem.headers.items():
-        response.headers[name] = value
-    return response
+    body = problem.body()
+    return Complete(body, problem.status, headers_of(problem, body))
 
 
 def _problem(error: Exception) -> Problem:

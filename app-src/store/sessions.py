@@ -13,7 +13,7 @@ from store.settings import Settings
 
 COOKIE: Final = "store_session"
 SESSIONS: Final = "sessions"
-_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{22}")
+_SENT: Final = re.compile(rf"(?:^|;) *{COOKIE}=([A-Za-z0-9_-]{{22}}) *(?:;|$)")
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ def new() -> Token:
 
 def sent() -> Token | None:
     """The token in the request's cookie, whether or not such a session exists."""
-    secret = request.cookies.get(COOKIE, "")
-    return _token(secret) if _TOKEN.fullmatch(secret) else None
+    found = _SENT.search(request.environ.get("HTTP_COOKIE", ""))
+    return _token(found[1]) if found else None
 
 
 def _token(secret: str) -> Token:

@@ -66,7 +66,9 @@ def _pairs(old: repository.Repository, new: repository.Repository) -> Iterator[t
 
 def _tracked(root: Path) -> list[str]:
     """Files that git knows, or all of them when this is no repository."""
-    done = run(["git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"], check=False)
+    done = run(
+        ["git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"], check=False
+    )
     if done.returncode == 0:
         return sorted(name for name in done.stdout.split("\0") if name and (root / name).is_file())
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())

@@ -76,7 +76,7 @@ def _free_ports(count: int) -> list[int]:
 
 def _etcd(folder: Path, client: int, peer: int) -> Process:
     url, other = f"http://127.0.0.1:{client}", f"http://127.0.0.1:{peer}"
-    command = [
+    command: list[str | Path] = [
         programs.path("etcd"), "--name=one", f"--data-dir={folder / 'etcd'}", "--unsafe-no-fsync",
         f"--listen-client-urls={url}", f"--advertise-client-urls={url}", f"--listen-peer-urls={other}",
         f"--initial-advertise-peer-urls={other}", f"--initial-cluster=one={other}", "--log-level=error",
@@ -89,7 +89,7 @@ def _apiserver(folder: Path, etcd: int, secure: int) -> Process:
     tokens = folder / "tokens.csv"
     tokens.touch(mode=0o600)
     tokens.write_text(f"{_token(folder)},administrator,1,system:masters\n")
-    command = [
+    command: list[str | Path] = [
         programs.path("kube-apiserver"), f"--etcd-servers=http://127.0.0.1:{etcd}", "--bind-address=127.0.0.1",
         f"--secure-port={secure}", f"--cert-dir={folder / 'tls'}", f"--token-auth-file={tokens}",
         "--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={folder / 'sa.pub'}",

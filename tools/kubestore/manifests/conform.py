@@ -57,7 +57,15 @@ def check(objects: Iterable[Obj]) -> Result:
 
 def _kubeconform(folder: str) -> dict[str, Any]:
     location = f"{schemas.FOLDER}/{schemas.LOCATION}"
-    command = [programs.path("kubeconform"), "-strict", "-summary", "-output", "json", "-schema-location", location]
+    command: list[str | Path] = [
+        programs.path("kubeconform"),
+        "-strict",
+        "-summary",
+        "-output",
+        "json",
+        "-schema-location",
+        location,
+    ]
     done = run([*command, folder], check=False, timeout=120)
     try:
         return dict(json.loads(done.stdout))
@@ -84,7 +92,9 @@ def _finding(obj: Obj, at: str, what: str) -> Finding:
     unknown = re.search(r"additional propert(?:y|ies) (.*) not allowed", what)
     if unknown:
         name = re.findall(r"'([^']*)'", unknown[1])[0]
-        return obj.finding("schema", (*path, name), "the API has no such field", "correct its name or remove it")
+        return obj.finding(
+            "schema", (*path, name), "the API has no such field", "correct its name or remove it"
+        )
     missing = re.search(r"missing propert(?:y|ies) (.*)", what)
     if missing:
         return obj.finding("schema", path, f"{missing[1]} is missing", "add it")

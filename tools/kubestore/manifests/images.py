@@ -66,7 +66,9 @@ def _inside(obj: Obj) -> Iterator[str]:
     for text in (obj.get("data") or {}).values():
         if "kind: Pod" in str(text):
             for document in yamls.load_all(str(text)):
-                yield from (str(container["image"]) for container in document.get("spec", {}).get("containers", []))
+                yield from (
+                    str(container["image"]) for container in document.get("spec", {}).get("containers", [])
+                )
 
 
 def _remote(obj: Obj) -> str:

@@ -31,7 +31,13 @@ def scan(root: Path, *, history: bool) -> list[Finding]:
 def _gitleaks(mode: str, root: Path) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="kubestore-leaks-") as scratch:
         report = Path(scratch) / "report.json"
-        options = ["--no-banner", "--redact", "--exit-code=0", "--report-format=json", f"--report-path={report}"]
+        options = [
+            "--no-banner",
+            "--redact",
+            "--exit-code=0",
+            "--report-format=json",
+            f"--report-path={report}",
+        ]
         if (config := root / ".gitleaks.toml").exists():
             options.append(f"--config={config}")
         run([programs.path("gitleaks"), mode, *options, root], timeout=60)

@@ -1,9 +1,10 @@
-"""The API server's own word: definitions and policies are applied, then every object as a server-side dry run."""
+"""The API server's own word: definitions and policies are applied, then every object as a dry run."""
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from kubestore.errors import KubestoreError
@@ -27,7 +28,9 @@ def server(against: str) -> Iterator[Kubectl]:
     if against == "current":
         instance = Instance.current()
         if not instance.kubeconfig.exists():
-            raise KubestoreError(f"instance {instance.name} has no cluster", "run `make up`, or leave out --current")
+            raise KubestoreError(
+                f"instance {instance.name} has no cluster", "run `make up`, or leave out --current"
+            )
         yield Kubectl(instance.kubeconfig)
     else:
         with apiserver.throwaway() as kubectl:
@@ -38,15 +41,14 @@ def check(world: World, against: str) -> list[Finding]:
     """Dry-run every object of every cluster; each refusal is a finding with the server's own words."""
     with server(against) as kubectl:
         if against != "current":
-            prepare(kubectl, world)
+            prepare(kubectl, world, {obj.kind.kind for obj in world.objects})
         return [finding for obj in _once(world) for finding in _ask(kubectl, obj)]
 
 
-def prepare(kubectl: Kubectl, world: World) -> None:
-    """Apply what must be there first: definitions, namespaces, priority classes, policies."""
+def prepare(kubectl: Kubectl, world: World, kinds: set[str] | None = None) -> None:
+    """Apply what must be there first: definitions (those of `kinds`), namespaces, classes, policies."""
     crds = {obj.name: obj.data for obj in world.objects if obj.kind.kind == "CustomResourceDefinition"}
-    crds |= {str(data["metadata"]["name"]): data for data in definitions.all_of_them()}
-    install(kubectl, list(crds.values()))
+    install(kubectl, list(crds.values()), definitions.files(kinds))
     spaces = {obj.namespace for obj in world.objects if obj.namespace} - {"kube-system"}
     named = {obj.name: obj.data for obj in world.objects if obj.kind.kind == "Namespace"}
     for name in spaces - named.keys():
@@ -56,9 +58,10 @@ def prepare(kubectl: Kubectl, world: World) -> None:
     kubectl.run(*APPLY, "-f", "-", input=_list(list(unique.values())))
 
 
-def install(kubectl: Kubectl, crds: list[dict[str, Any]]) -> None:
-    """Apply definitions and wait until they are served."""
-    kubectl.run(*APPLY, "-f", "-", input=_list(crds), timeout=120)
+def install(kubectl: Kubectl, crds: list[dict[str, Any]], files: Sequence[Path] = ()) -> None:
+    """Apply definitions, given as objects and as files, and wait until they are served."""
+    named = [word for file in files for word in ("-f", file)]
+    kubectl.run(*APPLY, "-f", "-", *named, input=_list(crds), timeout=120)
 
     def established() -> bool:
         items = kubectl.json("get", "customresourcedefinitions")["items"]
@@ -92,17 +95,23 @@ def _once(world: World) -> list[list[Obj]]:
 
 
 def _ask(kubectl: Kubectl, batch: list[Obj]) -> Iterator[Finding]:
-    """Ask about a batch at once, and about each of its objects when one is refused."""
-    if _refusal(kubectl, batch) is None:
+    """Ask about a batch at once; when something in it is refused, ask about each half."""
+    said = _refusal(kubectl, batch)
+    if said is None:
         return
-    for obj in batch:
-        if (said := _refusal(kubectl, [obj])) is not None:
-            yield obj.finding("live", _field(said), said, "write it as the API server asks")
+    if len(batch) == 1:
+        yield batch[0].finding("live", _field(said), said, "write it as the API server asks")
+        return
+    middle = len(batch) // 2
+    yield from _ask(kubectl, batch[:middle])
+    yield from _ask(kubectl, batch[middle:])
 
 
 def _refusal(kubectl: Kubectl, batch: list[Obj]) -> str | None:
     try:
-        kubectl.run(*APPLY, "--dry-run=server", "-f", "-", input=_list([obj.data for obj in batch]), timeout=60)
+        kubectl.run(
+            *APPLY, "--dry-run=server", "-f", "-", input=_list([obj.data for obj in batch]), timeout=60
+        )
     except CommandFailed as error:
         lines = [line for line in error.output.splitlines() if ERROR.match(line) or line.startswith("*")]
         return " ".join(lines)[:500] or error.output[-500:]
@@ -116,4 +125,3 @@ def _field(said: str) -> tuple[str | int, ...]:
         return ()
     steps = re.findall(r"[A-Za-z]+|\d+", named[1])
     return tuple(int(step) if step.isdigit() else step for step in steps)
-

@@ -109,7 +109,11 @@ class Obj:
             return None
         if self.kind.kind == "Pod":
             return ()
-        return ("spec", "jobTemplate", "spec", "template") if self.kind.kind == "CronJob" else ("spec", "template")
+        return (
+            ("spec", "jobTemplate", "spec", "template")
+            if self.kind.kind == "CronJob"
+            else ("spec", "template")
+        )
 
     @property
     def pod(self) -> dict[str, Any]:
@@ -120,7 +124,11 @@ class Obj:
     @property
     def pod_labels(self) -> dict[str, str]:
         """Labels of the pods that it makes."""
-        return dict(self.get(*self.pod_path, "metadata", "labels", default={})) if self.pod_path is not None else {}
+        return (
+            dict(self.get(*self.pod_path, "metadata", "labels", default={}))
+            if self.pod_path is not None
+            else {}
+        )
 
     def containers(self, init: bool = True) -> Iterator[tuple[Where, dict[str, Any]]]:
         """Each container of its pods, with the path to it."""
@@ -138,7 +146,8 @@ class Obj:
     @cached_property
     def _written(self) -> list[tuple[Path, yamls.Document]]:
         """Documents of this object, outermost first: patches, then the resource itself (which comes last)."""
-        resources, patches = [], []
+        resources: list[tuple[Path, yamls.Document]] = []
+        patches: list[tuple[Path, yamls.Document]] = []
         for file in self.build.closure.files:
             for document in self.sources.documents(file):
                 if isinstance(document.data, dict) and self._is(document.data):
@@ -239,7 +248,9 @@ class World:
 def world(root: Path, builds: list[Build]) -> World:
     """Put builds together to the clusters that Argo CD makes of them."""
     sources = Sources(root)
-    objects = [Obj(build, data, sources) for build in builds for data in build.objects if isinstance(data, dict)]
+    objects = [
+        Obj(build, data, sources) for build in builds for data in build.objects if isinstance(data, dict)
+    ]
     by_name = {build.name: build for build in builds}
     per_build: dict[str, list[Obj]] = {}
     for obj in objects:

@@ -1,4 +1,4 @@
-"""Rendering: every kustomization is built as Argo CD builds it, and kept under the content that it was made from."""
+"""Rendering: every kustomization is built as Argo CD builds it, and kept under what it was made from."""
 
 import hashlib
 import json
@@ -88,7 +88,7 @@ def _kustomize(folder: Path, extra: tuple[Path, ...], env: Mapping[str, str]) ->
         scratch = Path(name).resolve()
         (scratch / kustomization.NAME).write_text(json.dumps(_trial(folder, extra, scratch)))
         # Only because the trial lies outside the tree: files that the overlay names are not beside it.
-        command = [programs.path("kustomize"), "build", "--load-restrictor=LoadRestrictionsNone", scratch]
+        command: list[str | Path] = [programs.path("kustomize"), "build", "--load-restrictor=LoadRestrictionsNone", scratch]
         return run(command, env=env, timeout=120).stdout
 
 
@@ -107,9 +107,12 @@ def _trial(folder: Path, extra: tuple[Path, ...], scratch: Path) -> dict[str, An
     trial["components"] = [*trial.get("components", []), *(os.path.relpath(path, scratch) for path in extra)]
     return trial
 
+
 def _parsed(text: str) -> list[dict[str, Any]]:
     """The objects of a build. Large ones (CRDs) come in many builds, so each text is read once."""
-    return [json.loads(_json(document)) for document in re.split(r"^---\n", text, flags=re.M) if document.strip()]
+    return [
+        json.loads(_json(document)) for document in re.split(r"^---\n", text, flags=re.M) if document.strip()
+    ]
 
 
 @cache

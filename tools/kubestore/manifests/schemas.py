@@ -70,7 +70,11 @@ ALSO = tuple(
         ("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding"),
         ("apps", "v1", "DaemonSet"),
         ("batch", "v1", "CronJob Job"),
-        ("monitoring.coreos.com", "v1", "Alertmanager PodMonitor Probe Prometheus PrometheusRule ServiceMonitor"),
+        (
+            "monitoring.coreos.com",
+            "v1",
+            "Alertmanager PodMonitor Probe Prometheus PrometheusRule ServiceMonitor",
+        ),
         ("monitoring.coreos.com", "v1alpha1", "AlertmanagerConfig ScrapeConfig"),
         ("networking.k8s.io", "v1", "Ingress"),
     )

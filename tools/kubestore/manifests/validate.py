@@ -35,7 +35,9 @@ class Report:
         lines = [f"exception: {text}" for text in self.exceptions]
         lines += [f"not rendered: {text}" for text in self.not_rendered]
         lines += [f"not checked: {text}" for text in self.unchecked]
-        counted = f"{self.builds} builds, {self.seen} objects seen, {self.checked} checked, {self.skipped} skipped"
+        counted = (
+            f"{self.builds} builds, {self.seen} objects seen, {self.checked} checked, {self.skipped} skipped"
+        )
         rules = f"{len(registry.RULES)} rules, {len(self.findings)} findings"
         return "\n".join([*lines, f"{counted}; {rules}; {self.seconds:.1f} s"])
 
@@ -54,7 +56,9 @@ def validate(root: Path, *, fast: bool = False, against: str = "", without: Iter
     report.builds = len(builds)
     for build in builds:
         if build.not_rendered:
-            report.not_rendered.append(f"{build.name}: {', '.join(build.closure.remotes)} could not be reached")
+            report.not_rendered.append(
+                f"{build.name}: {', '.join(build.closure.remotes)} could not be reached"
+            )
         elif build.error:
             report.findings.append(_unrendered(root, build))
     report.not_rendered += charts(world)
@@ -65,7 +69,9 @@ def validate(root: Path, *, fast: bool = False, against: str = "", without: Iter
     report.findings += leaks.scan(root, history=not fast)
     if against:
         report.findings += live.check(world, against)
-    report.exceptions = [f"{who} from {rule}: {why}" for (who, rule), why in sorted(registry.exceptions(world).items())]
+    report.exceptions = [
+        f"{who} from {rule}: {why}" for (who, rule), why in sorted(registry.exceptions(world).items())
+    ]
     report.findings = sorted(set(report.findings))
     report.seconds = time.monotonic() - began
     return report

@@ -14,7 +14,9 @@ from kubestore.manifests import images as pictures
 from kubestore.manifests import validate as validation
 from kubestore.ui import say, table
 
-ROOT = click.option("--root", type=click.Path(path_type=Path, file_okay=False), default=paths.REPO, hidden=True)
+ROOT = click.option(
+    "--root", type=click.Path(path_type=Path, file_okay=False), default=paths.REPO, hidden=True
+)
 
 
 def _tree(root: Path) -> Path:
@@ -26,7 +28,9 @@ def _tree(root: Path) -> Path:
 @click.command()
 @click.option("--fast", is_flag=True, help="Without the history's secrets: seconds, for a git hook.")
 @click.option("--live", "against", flag_value="throwaway", help="Ask a throw-away API server as well.")
-@click.option("--current", "against", flag_value="current", help="Ask the embedded cluster's API server as well.")
+@click.option(
+    "--current", "against", flag_value="current", help="Ask the embedded cluster's API server as well."
+)
 @click.option("--format", "form", type=click.Choice(["text", "github", "json"]), default="text")
 @ROOT
 def validate(fast: bool, against: str | None, form: str, root: Path) -> None:
@@ -55,12 +59,17 @@ def make_schemas(check: bool, current: bool, root: Path) -> None:
         before = schemas.committed()
         changed = sorted(name for name in made if before.get(name) != made[name])
         if changed:
-            raise KubestoreError(f"{', '.join(changed)}: differ from the API server", "run `kubestore schemas`")
+            raise KubestoreError(
+                f"{', '.join(changed)}: differ from the API server", "run `kubestore schemas`"
+            )
         say(f"{len(made)} schemas are as the API server has them")
         return
     changed = schemas.write(made)
     absent = sorted(kind.file for kind in kinds if kind.file not in made)
-    say(f"{len(made)} schemas, {len(changed)} changed" + (f"; not served: {', '.join(absent)}" if absent else ""))
+    say(
+        f"{len(made)} schemas, {len(changed)} changed"
+        + (f"; not served: {', '.join(absent)}" if absent else "")
+    )
 
 
 @click.command()
@@ -72,7 +81,9 @@ def images(as_json: bool, root: Path) -> None:
     if as_json:
         click.echo(json.dumps(pictures.as_json(world), indent=1))
         return
-    rows = [(u.image, u.tag, u.digest[:19] or "unverified", u.cluster, u.source) for u in pictures.used(world)]
+    rows = [
+        (u.image, u.tag, u.digest[:19] or "unverified", u.cluster, u.source) for u in pictures.used(world)
+    ]
     click.echo(table(rows, ("IMAGE", "TAG", "DIGEST", "CLUSTER", "SAID IN")))
     for text in validation.charts(world):
         say(f"not rendered: {text}")

@@ -14,7 +14,11 @@ class Loader(yaml.CSafeLoader):
     """The safe loader, with `=` read as text: YAML 1.1 has a type for it that nobody uses."""
 
 
-Loader.add_constructor("tag:yaml.org,2002:value", yaml.constructor.SafeConstructor.construct_yaml_str)
+def _text(loader: Loader, node: yaml.ScalarNode) -> str:
+    return str(loader.construct_scalar(node))
+
+
+Loader.add_constructor("tag:yaml.org,2002:value", _text)
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def read(path: Path) -> list[Document]:
 
 def load_all(text: str) -> list[Any]:
     """Every document of a text as data only, which is faster."""
-    return [data for data in yaml.load_all(text, Loader=Loader) if data is not None]  # noqa: S506 - a safe loader
+    return [data for data in yaml.load_all(text, Loader=Loader) if data is not None]
 
 
 def walk(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:

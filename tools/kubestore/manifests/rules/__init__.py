@@ -7,4 +7,15 @@ value; each exception is listed in the report.
 from kubestore.manifests.rules import applications, files, monitoring, network, references, secrets, workloads
 from kubestore.manifests.rules.registry import RULES, Rule, apply
 
-__all__ = ["RULES", "Rule", "applications", "apply", "files", "monitoring", "network", "references", "secrets", "workloads"]
+__all__ = [
+    "RULES",
+    "Rule",
+    "applications",
+    "apply",
+    "files",
+    "monitoring",
+    "network",
+    "references",
+    "secrets",
+    "workloads",
+]

@@ -12,11 +12,25 @@ from kubestore.manifests.rules.registry import object_rule, rule
 GENERATE_PATHS = "argocd.argoproj.io/manifest-generate-paths"
 # Kinds that belong to the whole cluster; all others have a namespace.
 CLUSTER_KINDS = {
-    "APIService", "ClusterIssuer", "ClusterRole", "ClusterRoleBinding", "ClusterSecretStore", "CustomResourceDefinition",
-    "GatewayClass", "IngressClass", "MutatingWebhookConfiguration", "Namespace", "PersistentVolume", "PriorityClass",
-    "RuntimeClass", "StorageClass", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
-    "ValidatingWebhookConfiguration", "VolumeAttributesClass",
-}  # fmt: skip
+    "APIService",
+    "ClusterIssuer",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "ClusterSecretStore",
+    "CustomResourceDefinition",
+    "GatewayClass",
+    "IngressClass",
+    "MutatingWebhookConfiguration",
+    "Namespace",
+    "PersistentVolume",
+    "PriorityClass",
+    "RuntimeClass",
+    "StorageClass",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+    "ValidatingWebhookConfiguration",
+    "VolumeAttributesClass",
+}
 LISTS = ("sourceRepos", "destinations", "clusterResourceWhitelist", "namespaceResourceWhitelist")
 
 
@@ -52,7 +66,9 @@ def application_path(world: World) -> Iterator[Finding]:
             if path is not None and application.build is None:
                 at = ("spec", "source", "path")
                 fix = "name an overlay, or a base that has no overlays"
-                yield application.obj.finding("application-path", at, f"{path} is not built from this tree", fix)
+                yield application.obj.finding(
+                    "application-path", at, f"{path} is not built from this tree", fix
+                )
 
 
 @rule("application-source", "each Application's repositories are those of its project")
@@ -80,7 +96,9 @@ def application_destination(world: World) -> Iterator[Finding]:
         if not _reaches(project, destination.get("server", ""), destination.get("namespace", "")):
             what = f"project {project.name} may not deploy to namespace {destination.get('namespace')}"
             fix = "use a destination of the project, or add this one to it in clusters/projects"
-            yield application.obj.finding("application-destination", ("spec", "destination", "namespace"), what, fix)
+            yield application.obj.finding(
+                "application-destination", ("spec", "destination", "namespace"), what, fix
+            )
 
 
 def _reaches(project: Obj, server: str, namespace: str) -> bool:
@@ -96,11 +114,15 @@ def project_kinds(world: World) -> Iterator[Finding]:
             allowed = project.get("spec", LISTS[2] if cluster_wide else LISTS[3], default=[])
             if not any(_admits(one, obj) for one in allowed):
                 what = f"project {project.name} of Application {application.obj.name} does not allow {obj.kind.kind}"
-                yield obj.finding("project-kinds", ("kind",), what, "deploy it by another project, or allow the kind")
+                yield obj.finding(
+                    "project-kinds", ("kind",), what, "deploy it by another project, or allow the kind"
+                )
             server = application.obj.get("spec", "destination", "server", default="")
             if not cluster_wide and not _reaches(project, server, obj.namespace or application.namespace):
                 what = f"project {project.name} may not deploy to namespace {obj.namespace}"
-                yield obj.finding("project-kinds", ("metadata", "namespace"), what, "leave the namespace to the overlay")
+                yield obj.finding(
+                    "project-kinds", ("metadata", "namespace"), what, "leave the namespace to the overlay"
+                )
 
 
 def _admits(allowed: dict[str, str], obj: Obj) -> bool:
@@ -115,19 +137,25 @@ def project_open(obj: Obj) -> Iterator[Finding]:
             values = entry.values() if isinstance(entry, dict) else [entry]
             if obj.name == "default":
                 fix = f"leave {key} empty: {{}} is what Argo CD opens to all"
-                yield obj.finding("project-open", ("spec", key, index), "the project `default` is not for use", fix)
+                yield obj.finding(
+                    "project-open", ("spec", key, index), "the project `default` is not for use", fix
+                )
             elif any("*" in str(value) for value in values):
                 fix = "name what the project needs"
                 yield obj.finding("project-open", ("spec", key, index), "`*` allows everything", fix)
 
 
-@object_rule("application-sync", "Applications prune, heal themselves and retry with the newest commit", "Application")
+@object_rule(
+    "application-sync", "Applications prune, heal themselves and retry with the newest commit", "Application"
+)
 def application_sync(obj: Obj) -> Iterator[Finding]:
     wanted = {("automated", "prune"): True, ("automated", "selfHeal"): True, ("retry", "refresh"): True}
     for path, value in wanted.items():
         if obj.get("spec", "syncPolicy", *path) is not value:
             at = ("spec", "syncPolicy", *path)
-            yield obj.finding("application-sync", at, f"is not {str(value).lower()}", "include clusters/common")
+            yield obj.finding(
+                "application-sync", at, f"is not {str(value).lower()}", "include clusters/common"
+            )
 
 
 @rule("generate-paths", "the paths that refresh an Application cover all that it reads")

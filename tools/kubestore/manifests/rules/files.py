@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from yamllint import linter
-from yamllint.config import YamlLintConfig
+from yamllint import linter  # type: ignore[import-untyped]
+from yamllint.config import YamlLintConfig  # type: ignore[import-untyped]
 
 from kubestore.manifests import kustomization, remotes
 from kubestore.manifests.findings import Finding, dotted
@@ -71,7 +71,9 @@ def yaml_duplicate_key(world: World) -> Iterator[Finding]:
 def yaml_style(world: World) -> Iterator[Finding]:
     for file, problem in _lint(world):
         if problem.rule not in (None, "key-duplicates"):
-            yield _at(world, file, problem.line, "yaml-style", problem.desc, "write it as the other files are")
+            yield _at(
+                world, file, problem.line, "yaml-style", problem.desc, "write it as the other files are"
+            )
 
 
 @rule("one-object-a-file", "a file holds one object")
@@ -80,7 +82,9 @@ def one_object_a_file(world: World) -> Iterator[Finding]:
         found = world.sources.documents(file)
         if len(found) > 1:
             fix = "move each object to a file of its own"
-            yield _at(world, file, found[1].line, "one-object-a-file", f"{len(found)} objects in one file", fix)
+            yield _at(
+                world, file, found[1].line, "one-object-a-file", f"{len(found)} objects in one file", fix
+            )
 
 
 @rule("file-name", "a file is named after the kind that it holds")
@@ -89,7 +93,10 @@ def file_name(world: World) -> Iterator[Finding]:
         for document in world.sources.documents(file)[:1]:
             if file.name == kustomization.NAME or not isinstance(document.data, dict):
                 continue
-            kind, named = str(document.data.get("kind", "")), document.data.get("metadata", {}).get("name", "")
+            kind, named = (
+                str(document.data.get("kind", "")),
+                document.data.get("metadata", {}).get("name", ""),
+            )
             stems = {kind.lower(), SHORT_NAMES.get(kind, kind.lower())}
             good = any(file.stem == stem or file.stem.startswith(f"{stem}-") for stem in stems)
             if kind and not good and not (kind == "Application" and file.stem == named):
@@ -104,7 +111,12 @@ def unlisted_file(world: World) -> Iterator[Finding]:
     listed |= {world.root / path for path in _values(world)}
     for tree in kustomization.TREES:
         for file in sorted((world.root / tree).rglob("*")):
-            if file.is_file() and file.name != "README.md" and file not in listed and "__pycache__" not in file.parts:
+            if (
+                file.is_file()
+                and file.name != "README.md"
+                and file not in listed
+                and "__pycache__" not in file.parts
+            ):
                 fix = "list it in the kustomization.yaml beside it, or remove it"
                 yield _at(world, file, 1, "unlisted-file", "nothing that is built reads this file", fix)
 
@@ -154,9 +166,11 @@ def version_twice(world: World) -> Iterator[Finding]:
     for _, made in _kustomizations(world):
         for index, image in enumerate(made.document.data.get("images") or []):
             tag = image.get("newTag")
-            if not tag or "/overlays/" in str(made.file) and "OWNER" in image["name"]:
+            if not tag or ("/overlays/" in str(made.file) and "OWNER" in image["name"]):
                 continue
-            yield from _second(world, made, ("images", index, "newTag"), image.get("newName", image["name"]), seen)
+            yield from _second(
+                world, made, ("images", index, "newTag"), image.get("newName", image["name"]), seen
+            )
         for entry in made.entries:
             if entry.remote:
                 yield from _second(world, made, entry.path, entry.text.partition("?ref=")[0], seen)

@@ -1,15 +1,16 @@
 """Rules on what is measured: monitors find a port, and queries are queries."""
 
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
 
 from kubestore.manifests.findings import Finding
 from kubestore.manifests.objects import Obj
 from kubestore.manifests.rules.registry import Scope, object_rule, scope_rule
 
-try:
-    import promql_parser
-except ImportError:  # the report says so; see validate.unchecked
-    promql_parser = None
+# Absent until `make venv` has run again; the report says so.
+promql_parser: Any = import_module("promql_parser") if find_spec("promql_parser") else None
 
 
 @scope_rule("monitor-port", "a ServiceMonitor or PodMonitor finds the port that it names")
@@ -20,7 +21,9 @@ def monitor_port(scope: Scope) -> Iterator[Finding]:
         for index, endpoint in enumerate(monitor.get("spec", key, default=[])):
             if endpoint.get("port") not in names:
                 what = f"nothing that it selects has a port {endpoint.get('port')}"
-                yield monitor.finding("monitor-port", ("spec", key, index, "port"), what, "correct port or selector")
+                yield monitor.finding(
+                    "monitor-port", ("spec", key, index, "port"), what, "correct port or selector"
+                )
 
 
 def _ports(scope: Scope, monitor: Obj) -> Iterator[str]:
@@ -30,9 +33,17 @@ def _ports(scope: Scope, monitor: Obj) -> Iterator[str]:
     for obj in scope.objects:
         if not everywhere and obj.namespace not in namespaces:
             continue
-        if monitor.kind.kind == "ServiceMonitor" and obj.kind.kind == "Service" and wanted <= set(obj.labels.items()):
+        if (
+            monitor.kind.kind == "ServiceMonitor"
+            and obj.kind.kind == "Service"
+            and wanted <= set(obj.labels.items())
+        ):
             yield from (port.get("name", "") for port in obj.get("spec", "ports", default=[]))
-        if monitor.kind.kind == "PodMonitor" and obj.pod_path is not None and wanted <= set(obj.pod_labels.items()):
+        if (
+            monitor.kind.kind == "PodMonitor"
+            and obj.pod_path is not None
+            and wanted <= set(obj.pod_labels.items())
+        ):
             for _, container in obj.containers(init=False):
                 yield from (port.get("name", "") for port in container.get("ports") or [])
 
@@ -47,4 +58,6 @@ def promql(obj: Obj) -> Iterator[Finding]:
                 promql_parser.parse(str(entry.get("expr", "")))
             except ValueError as error:
                 at = ("spec", "groups", number, "rules", index, "expr")
-                yield obj.finding("promql", at, str(error).strip().splitlines()[0], "try it in Prometheus first")
+                yield obj.finding(
+                    "promql", at, str(error).strip().splitlines()[0], "try it in Prometheus first"
+                )

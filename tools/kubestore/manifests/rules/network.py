@@ -17,14 +17,18 @@ def policy_selects(scope: Scope) -> Iterator[Finding]:
         labels = policy.get("spec", "podSelector", "matchLabels", default={})
         if labels and not scope.pods_of(policy.namespace, labels):
             what = "no pod of this namespace has these labels"
-            yield policy.finding("policy-selects", ("spec", "podSelector"), what, "copy the labels of the pods")
+            yield policy.finding(
+                "policy-selects", ("spec", "podSelector"), what, "copy the labels of the pods"
+            )
         for direction, key, _ in DIRECTIONS:
             for index, part in enumerate(policy.get("spec", direction, default=[])):
                 for number, peer in enumerate(part.get(key) or []):
                     labels = (peer.get("podSelector") or {}).get("matchLabels") or {}
                     if labels and not _anywhere(scope, policy, peer, labels):
                         at = ("spec", direction, index, key, number, "podSelector")
-                        yield policy.finding("policy-selects", at, "no pod has these labels", "copy the labels of the pods")
+                        yield policy.finding(
+                            "policy-selects", at, "no pod has these labels", "copy the labels of the pods"
+                        )
 
 
 def _anywhere(scope: Scope, policy: Obj, peer: dict[str, object], labels: dict[str, str]) -> bool:
@@ -52,7 +56,9 @@ def policy_open(obj: Obj) -> Iterator[Finding]:
             peers = part.get(key)
             at = ("spec", direction, index)
             if not peers:
-                yield obj.finding("policy-open", at, f"has no `{key}`, which means everyone", f"name the peers in `{key}`")
+                yield obj.finding(
+                    "policy-open", at, f"has no `{key}`, which means everyone", f"name the peers in `{key}`"
+                )
             for number, peer in enumerate(peers or []):
                 everyone = peer.get("namespaceSelector") == {} and not peer.get("podSelector")
                 if everyone or (peer.get("ipBlock") or {}).get("cidr") in ("0.0.0.0/0", "::/0"):
@@ -61,14 +67,24 @@ def policy_open(obj: Obj) -> Iterator[Finding]:
 
 @scope_rule("default-deny", "where we have pods and policies, all else is denied both ways")
 def default_deny(scope: Scope) -> Iterator[Finding]:
-    namespaces = {obj.namespace for obj in scope.objects if obj.pod_path is not None and obj.ours and obj.namespace}
+    namespaces = {
+        obj.namespace for obj in scope.objects if obj.pod_path is not None and obj.ours and obj.namespace
+    }
     for namespace in sorted(namespaces):
-        mine = [obj for obj in scope.objects if obj.pod_path is not None and obj.ours and obj.namespace == namespace]
+        mine = [
+            obj
+            for obj in scope.objects
+            if obj.pod_path is not None and obj.ours and obj.namespace == namespace
+        ]
         denied: set[str] = set()
         for policy in scope.of_kind("NetworkPolicy"):
             spec = policy.get("spec", default={})
             if policy.namespace == namespace and not spec.get("podSelector"):
-                denied |= {kind for key, _, kind in DIRECTIONS if kind in spec.get("policyTypes", []) and not spec.get(key)}
+                denied |= {
+                    kind
+                    for key, _, kind in DIRECTIONS
+                    if kind in spec.get("policyTypes", []) and not spec.get(key)
+                }
         for kind in sorted({"Ingress", "Egress"} - denied):
             what = f"nothing denies {kind.lower()} by default in namespace {namespace}"
             fix = "add a NetworkPolicy with an empty podSelector and both policyTypes"

@@ -26,7 +26,9 @@ def service_selector(scope: Scope) -> Iterator[Finding]:
         selector = service.get("spec", "selector", default={})
         if selector and not scope.pods_of(service.namespace, selector):
             what = f"no pod of this namespace has {_labels(selector)}"
-            yield service.finding("service-selector", ("spec", "selector"), what, "copy the labels of the pod template")
+            yield service.finding(
+                "service-selector", ("spec", "selector"), what, "copy the labels of the pod template"
+            )
 
 
 def _labels(selector: dict[str, str]) -> str:
@@ -37,7 +39,12 @@ def _labels(selector: dict[str, str]) -> str:
 def service_port(scope: Scope) -> Iterator[Finding]:
     for service in scope.ours("Service"):
         pods = scope.pods_of(service.namespace, service.get("spec", "selector", default={}))
-        names = {port.get("name") for pod in pods for _, c in pod.containers(init=False) for port in c.get("ports") or []}
+        names = {
+            port.get("name")
+            for pod in pods
+            for _, c in pod.containers(init=False)
+            for port in c.get("ports") or []
+        }
         for index, port in enumerate(service.get("spec", "ports", default=[])):
             target = port.get("targetPort")
             if pods and service.get("spec", "selector") and target not in names:
@@ -52,7 +59,9 @@ def hpa_target(scope: Scope) -> Iterator[Finding]:
         if _target(scope, hpa) is None:
             wanted = hpa.get("spec", "scaleTargetRef", default={})
             what = f"there is no {wanted.get('kind')} {wanted.get('name')} in this namespace"
-            yield hpa.finding("hpa-target", ("spec", "scaleTargetRef", "name"), what, "name the Deployment to scale")
+            yield hpa.finding(
+                "hpa-target", ("spec", "scaleTargetRef", "name"), what, "name the Deployment to scale"
+            )
 
 
 def _target(scope: Scope, hpa: Obj) -> Obj | None:
@@ -65,7 +74,9 @@ def hpa_bounds(scope: Scope) -> Iterator[Finding]:
     for hpa in scope.ours("HorizontalPodAutoscaler"):
         low, high = hpa.get("spec", "minReplicas", default=1), hpa.get("spec", "maxReplicas", default=0)
         if low > high:
-            yield hpa.finding("hpa-bounds", ("spec", "minReplicas"), f"{low} is more than maxReplicas, {high}", "lower it")
+            yield hpa.finding(
+                "hpa-bounds", ("spec", "minReplicas"), f"{low} is more than maxReplicas, {high}", "lower it"
+            )
 
 
 @scope_rule("replicas", "no `replicas` in Git beside an autoscaler")
@@ -83,7 +94,9 @@ def pdb_target(scope: Scope) -> Iterator[Finding]:
         selector = pdb.get("spec", "selector", "matchLabels", default={})
         if not selector or not scope.pods_of(pdb.namespace, selector):
             at = ("spec", "selector")
-            yield pdb.finding("pdb-target", at, f"no pod has {_labels(selector) or 'no label'}", "copy the pods' labels")
+            yield pdb.finding(
+                "pdb-target", at, f"no pod has {_labels(selector) or 'no label'}", "copy the pods' labels"
+            )
 
 
 @scope_rule("pdb-blocks", "a disruption budget lets a drain end")
@@ -93,9 +106,13 @@ def pdb_blocks(scope: Scope) -> Iterator[Finding]:
         pods = scope.pods_of(pdb.namespace, pdb.get("spec", "selector", "matchLabels", default={}))
         count = min((_least_replicas(scope, pod) for pod in pods), default=1)
         if least is not None and most is not None:
-            yield pdb.finding("pdb-blocks", ("spec", "minAvailable"), "stands beside maxUnavailable", "keep maxUnavailable")
+            yield pdb.finding(
+                "pdb-blocks", ("spec", "minAvailable"), "stands beside maxUnavailable", "keep maxUnavailable"
+            )
         elif str(most) in ("0", "0%"):
-            yield pdb.finding("pdb-blocks", ("spec", "maxUnavailable"), "no pod may ever be evicted", "set it to 1")
+            yield pdb.finding(
+                "pdb-blocks", ("spec", "maxUnavailable"), "no pod may ever be evicted", "set it to 1"
+            )
         elif least is not None and (str(least) == "100%" or (isinstance(least, int) and least >= count)):
             what = f"{least} of {count} pods must stay, so that no drain ends"
             yield pdb.finding("pdb-blocks", ("spec", "minAvailable"), what, "use maxUnavailable: 1")
@@ -110,7 +127,10 @@ def _least_replicas(scope: Scope, workload: Obj) -> int:
 
 @scope_rule("configmap-reference", "each ConfigMap, and each key, that a pod names exists")
 def configmap_reference(scope: Scope) -> Iterator[Finding]:
-    known = {(obj.namespace, obj.name): {*(obj.get("data") or {}), *(obj.get("binaryData") or {})} for obj in scope.of_kind("ConfigMap")}
+    known = {
+        (obj.namespace, obj.name): {*(obj.get("data") or {}), *(obj.get("binaryData") or {})}
+        for obj in scope.of_kind("ConfigMap")
+    }
     for obj in scope.objects:
         if obj.ours:
             for path, name, keys in _references(obj, "configMap"):
@@ -130,7 +150,13 @@ def secret_reference(scope: Scope) -> Iterator[Finding]:
 
 
 def _missing(
-    rule: str, obj: Obj, path: Where, kind: str, name: str, keys: set[str], known: dict[tuple[str, str], set[str]]
+    rule: str,
+    obj: Obj,
+    path: Where,
+    kind: str,
+    name: str,
+    keys: set[str],
+    known: dict[tuple[str, str], set[str]],
 ) -> Iterator[Finding]:
     if (obj.namespace, name) not in known:
         fix = f"correct the name, or make the {kind}"
@@ -157,14 +183,18 @@ def _references(obj: Obj, what: str) -> Iterator[tuple[Where, str, set[str]]]:
         source = volume.get(what)
         yield from _named((*at, what), source, field, _items(source))
         for number, part in enumerate((volume.get("projected") or {}).get("sources") or []):
-            yield from _named((*at, "projected", "sources", number, what), part.get(what), "name", _items(part.get(what)))
+            yield from _named(
+                (*at, "projected", "sources", number, what), part.get(what), "name", _items(part.get(what))
+            )
 
 
 def _items(source: dict[str, Any] | None) -> set[str]:
     return {item["key"] for item in (source or {}).get("items") or []}
 
 
-def _named(path: Where, source: dict[str, Any] | None, field: str, keys: set[str]) -> Iterator[tuple[Where, str, set[str]]]:
+def _named(
+    path: Where, source: dict[str, Any] | None, field: str, keys: set[str]
+) -> Iterator[tuple[Where, str, set[str]]]:
     if source and not source.get("optional") and source.get(field):
         yield (*path, field), str(source[field]), keys
 
@@ -199,7 +229,9 @@ def data_claim(scope: Scope) -> Iterator[Finding]:
         mounted = any("persistentVolumeClaim" in volume for volume in obj.pod.get("volumes") or [])
         if not claims and not mounted:
             at = ("spec", "template", "spec", "volumes")
-            yield obj.finding("data-claim", at, "a restart would lose its data", "mount a PersistentVolumeClaim")
+            yield obj.finding(
+                "data-claim", at, "a restart would lose its data", "mount a PersistentVolumeClaim"
+            )
 
 
 @scope_rule("route-backend", "a route leads to a port of a Service")
@@ -210,13 +242,19 @@ def route_backend(scope: Scope) -> Iterator[Finding]:
             ports = service.get("spec", "ports", default=[]) if service else []
             if not any(port in (entry.get("port"), entry.get("name")) for entry in ports):
                 what = f"there is no Service {name} with port {port}"
-                yield obj.finding("route-backend", path, what, "name a Service of this namespace and its port")
+                yield obj.finding(
+                    "route-backend", path, what, "name a Service of this namespace and its port"
+                )
 
 
 def _backends(obj: Obj) -> Iterator[tuple[Where, str, object]]:
     for number, part in enumerate(obj.get("spec", "rules", default=[])):
         for index, backend in enumerate(part.get("backendRefs") or []):
-            yield ("spec", "rules", number, "backendRefs", index), backend.get("name", ""), backend.get("port")
+            yield (
+                ("spec", "rules", number, "backendRefs", index),
+                backend.get("name", ""),
+                backend.get("port"),
+            )
         for index, entry in enumerate((part.get("http") or {}).get("paths") or []):
             service = entry.get("backend", {}).get("service", {})
             port = service.get("port", {})

@@ -50,7 +50,9 @@ class Scope:
         return [
             obj
             for obj in self.objects
-            if obj.pod_path is not None and obj.namespace == namespace and wanted <= set(obj.pod_labels.items())
+            if obj.pod_path is not None
+            and obj.namespace == namespace
+            and wanted <= set(obj.pod_labels.items())
         ]
 
 

@@ -27,7 +27,15 @@ def secret_generator(world: World) -> Iterator[Finding]:
             file = str(made.file.relative_to(world.root))
             line = made.document.line_of(("secretGenerator",)) or 1
             fix = "make it at bootstrap, or by an ExternalSecret"
-            yield Finding(file, line, "file", dotted(("secretGenerator",)), "its value is in Git", "secret-generator", fix)
+            yield Finding(
+                file,
+                line,
+                "file",
+                dotted(("secretGenerator",)),
+                "its value is in Git",
+                "secret-generator",
+                fix,
+            )
 
 
 @object_rule("pod-security", "each namespace enforces a Pod Security level", "Namespace")
@@ -35,7 +43,9 @@ def pod_security(obj: Obj) -> Iterator[Finding]:
     level = obj.labels.get(ENFORCE)
     if level not in LEVELS:
         at = ("metadata", "labels", ENFORCE)
-        yield obj.finding("pod-security", at, f"is {level or 'missing'}", "set it to restricted if the pods can bear it")
+        yield obj.finding(
+            "pod-security", at, f"is {level or 'missing'}", "set it to restricted if the pods can bear it"
+        )
     elif level != "restricted":
         at = ("metadata", "labels", ENFORCE)
         what = f"{level} admits pods that `restricted` refuses"

@@ -35,11 +35,17 @@ def probes_differ(obj: Obj) -> Iterator[Finding]:
         ready, alive = (_question(container.get(name)) for name in ("readinessProbe", "livenessProbe"))
         if ready and ready == alive:
             what = "asks the same as readiness, so that a missing dependency restarts the container"
-            yield obj.finding("probes-differ", (*path, "livenessProbe"), what, "ask for the process alone, as /livez does")
+            yield obj.finding(
+                "probes-differ", (*path, "livenessProbe"), what, "ask for the process alone, as /livez does"
+            )
 
 
 def _question(probe: dict[str, Any] | None) -> object:
-    return {key: probe[key] for key in ("httpGet", "exec", "tcpSocket", "grpc") if key in probe} if probe else None
+    return (
+        {key: probe[key] for key in ("httpGet", "exec", "tcpSocket", "grpc") if key in probe}
+        if probe
+        else None
+    )
 
 
 @object_rule("rollout", "a roll-out takes no pod away before the next one is ready", "Deployment")
@@ -89,7 +95,11 @@ def security_context(obj: Obj) -> Iterator[Finding]:
         for field, wanted, good in (
             ("runAsNonRoot", "true", own.get("runAsNonRoot") is True),
             ("runAsUser", "a number above 0", isinstance(own.get("runAsUser"), int) and own["runAsUser"] > 0),
-            ("seccompProfile", "RuntimeDefault", (own.get("seccompProfile") or {}).get("type") == "RuntimeDefault"),
+            (
+                "seccompProfile",
+                "RuntimeDefault",
+                (own.get("seccompProfile") or {}).get("type") == "RuntimeDefault",
+            ),
             ("allowPrivilegeEscalation", "false", own.get("allowPrivilegeEscalation") is False),
             ("capabilities", "drop: [ALL]", "ALL" in ((own.get("capabilities") or {}).get("drop") or [])),
             ("readOnlyRootFilesystem", "true", own.get("readOnlyRootFilesystem") is True),
@@ -108,18 +118,26 @@ def host_access(obj: Obj) -> Iterator[Finding]:
     for index, volume in enumerate(pod.get("volumes") or []):
         if "hostPath" in volume:
             fix = "use a claim, a ConfigMap or an emptyDir"
-            yield obj.finding("host-access", (*at, "volumes", index, "hostPath"), "is a folder of the node", fix)
+            yield obj.finding(
+                "host-access", (*at, "volumes", index, "hostPath"), "is a folder of the node", fix
+            )
     for path, container in obj.containers():
         context = container.get("securityContext") or {}
         if context.get("privileged"):
-            yield obj.finding("host-access", (*path, "securityContext", "privileged"), "is root on the node", "remove it")
+            yield obj.finding(
+                "host-access", (*path, "securityContext", "privileged"), "is root on the node", "remove it"
+            )
         if added := (context.get("capabilities") or {}).get("add"):
             what = f"adds {', '.join(added)}"
-            yield obj.finding("host-access", (*path, "securityContext", "capabilities", "add"), what, "remove it")
+            yield obj.finding(
+                "host-access", (*path, "securityContext", "capabilities", "add"), what, "remove it"
+            )
         for index, port in enumerate(container.get("ports") or []):
             if "hostPort" in port:
                 at_port = (*path, "ports", index, "hostPort")
-                yield obj.finding("host-access", at_port, "takes a port of the node", "publish it by a Service")
+                yield obj.finding(
+                    "host-access", at_port, "takes a port of the node", "publish it by a Service"
+                )
 
 
 @object_rule("token", "no service-account token where no account is used", *PODS)
@@ -139,9 +157,13 @@ def image_pinned(obj: Obj) -> Iterator[Finding]:
         tag = name.rpartition("/")[2].partition(":")[2]
         if "." not in host and ":" not in host:
             fix = "write its registry too, such as docker.io/library/…"
-            yield obj.finding("image-pinned", (*path, "image"), f"{image} does not say from which registry", fix)
+            yield obj.finding(
+                "image-pinned", (*path, "image"), f"{image} does not say from which registry", fix
+            )
         if not digest and (not tag or tag in ("latest", "stable", "main", "edge")):
-            yield obj.finding("image-pinned", (*path, "image"), f"{image} may change under us", "name an exact version")
+            yield obj.finding(
+                "image-pinned", (*path, "image"), f"{image} may change under us", "name an exact version"
+            )
 
 
 @object_rule("image-released", "our own image is named by tag and digest once it is released", *PODS)
@@ -151,7 +173,9 @@ def image_released(obj: Obj) -> Iterator[Finding]:
         if not OWN_IMAGE.search(image):
             continue
         if "@sha256:" not in image and not image.endswith(":unreleased"):
-            yield obj.finding("image-released", (*path, "image"), f"{image} has no digest", "let `kubestore bump` write it")
+            yield obj.finding(
+                "image-released", (*path, "image"), f"{image} has no digest", "let `kubestore bump` write it"
+            )
         if "OWNER" in image:
             what = "nobody put the image's owner in"
             fix = "list ../../image-owner under `transformers:` of the overlay"

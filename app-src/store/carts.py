@@ -93,7 +93,7 @@ def remove(sku: str) -> Response:
 
 def if_match() -> str:
     """The revision in If-Match, `*`, or nothing; raises a `Problem` when it is neither."""
-    sent = request.environ.get("HTTP_IF_MATCH", "").strip()
+    sent: str = request.environ.get("HTTP_IF_MATCH", "").strip()
     if sent in ("", "*"):
         return sent
     found = _ETAG.fullmatch(sent)

@@ -21,7 +21,7 @@ SECURITY: Final = [
 ]
 
 
-class Problem(Exception):  # noqa: N818 - the word of RFC 9457
+class Problem(Exception):
     """An answer other than success.
 
     `kind` is the last part of the problem's type, `extra` are members beside the standard ones (such as

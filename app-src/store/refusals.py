@@ -27,7 +27,7 @@ _KINDS: Final = {
 log = logging.getLogger("store.errors")
 
 
-class Answered(Exception):  # noqa: N818 - it is no error
+class Answered(Exception):
     """Leaves a handler from anywhere with an answer that is already there."""
 
     def __init__(self, response: Response) -> None:

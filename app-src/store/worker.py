@@ -17,6 +17,9 @@ from store import settings
 from store.errors import SECURITY, Problem, headers_of, status_line
 from store.logs import JsonFormatter
 
+TURN: Final = 4
+"""Requests served before the event loop looks at all connections again."""
+_next_turn: Any = gevent.sleep
 _REFUSED: Final[tuple[tuple[type[Exception], int, str, str], ...]] = (
     (http_errors.LimitRequestLine, 414, "uri-too-long", "the request line is too long"),
     (http_errors.LimitRequestHeaders, 431, "headers-too-large", "the headers are too many or too large"),
@@ -52,12 +55,13 @@ class StoreWorker(GeventWorker):  # type: ignore[misc]
             self.log.debug("the client has gone before it could be told")
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
-        """Serve one request, then let the others have their turn: a connection whose next request is there
-        already would keep the process to itself."""
+        """Serve one request, and after some let the others have their turn: a connection whose next request is
+        there already would keep the process to itself."""
         try:
             return super().handle_request(listener_name, req, sock, addr)
         finally:
-            gevent.sleep(0)
+            if self.nr % TURN == 0:
+                _next_turn(0)
 
 
 class StoreLogger(Logger):  # type: ignore[misc]

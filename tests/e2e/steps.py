@@ -9,7 +9,7 @@ import pytest
 
 from kubestore import ui
 from kubestore.prove import ledger
-from kubestore.prove.cluster import STORE, Cluster
+from kubestore.prove.cluster import Cluster
 from kubestore.prove.rollout import synced
 from kubestore.prove.tally import Verdict
 from kubestore.prove.workcopy import Pushed, Workcopy
@@ -102,5 +102,4 @@ class Loop:
         if builds:
             synced(self.cluster, self.copy.bump_after(pushed.sha, 180))
         else:
-            self.cluster.settled(90)
-            self.cluster.rolled_out(90, STORE)
+            synced(self.cluster, pushed, 90)

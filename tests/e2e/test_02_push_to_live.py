@@ -15,7 +15,7 @@ pytestmark = pytest.mark.e2e
 
 LEAST = 10_000
 QUIET = 8.0  # longer than an idle client rests: an old answer after that would have come
-RATE = 300.0
+RATE = 170.0
 
 
 def test_a_push_rolls_out_and_nobody_sees_an_error(cluster: Cluster, loop: Loop) -> None:

@@ -22,6 +22,9 @@ VERBS = {
     "bump": "kubestore.release.verbs:bump",
     "image": "kubestore.release.verbs:image",
     "validate": "kubestore.manifests.verbs:validate",
+    "schemas": "kubestore.manifests.verbs:make_schemas",
+    "images": "kubestore.manifests.verbs:images",
+    "adopt": "kubestore.manifests.verbs:adopt",
     "prove": "kubestore.prove.verbs:prove",
     "load": "kubestore.prove.verbs:load",
 }

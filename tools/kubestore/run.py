@@ -1,5 +1,6 @@
 """The one place that starts other programs: quiet when they succeed, telling when they fail."""
 
+import contextlib
 import json
 import os
 import signal
@@ -102,10 +103,8 @@ class Process:
     def signal(self, number: int) -> None:
         """Send a signal to the process's group, if it is still ours."""
         if self.alive():
-            try:
+            with contextlib.suppress(ProcessLookupError):  # it may end between the question and the signal
                 os.killpg(self.pid, number)
-            except ProcessLookupError:
-                pass
 
     def stop(self, timeout: float = 10) -> None:
         """Ask it to end, and end it after `timeout` seconds."""

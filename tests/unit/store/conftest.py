@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -47,8 +48,9 @@ class RedisServer:
     def start(self) -> None:
         """Start and wait until it answers."""
         arguments = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder), "--save", ""]
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the server
         self.process = subprocess.Popen(
-            ["redis-server", *arguments, *self.options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            ["redis-server", *arguments, *self.options], stdout=self.log, stderr=subprocess.STDOUT
         )
         until = time.monotonic() + 10
         while time.monotonic() < until:
@@ -56,16 +58,29 @@ class RedisServer:
                 with redis.Redis(unix_socket_path=str(self.socket)) as client:
                     client.ping()
                     return
-            except redis.ConnectionError:
+            except redis.ConnectionError as error:
+                self.last = error
                 time.sleep(0.01)
-        raise AssertionError("redis-server did not start")
+        self.log.seek(0)
+        raise AssertionError(f"redis-server did not start: {self.log.read().decode()[-2000:]}")
 
     def kill(self) -> None:
         """SIGKILL, as a node that dies would."""
         assert self.process is not None
         self.process.kill()
         self.process.wait(timeout=10)
+        self.log.close()
         self.socket.unlink(missing_ok=True)
+
+    def pause(self) -> None:
+        """SIGSTOP: it hangs, with its connections open."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """End it, whatever state it is in."""

@@ -60,7 +60,9 @@ def orders_on_disk(policy: str, settings: Settings, place: Path) -> tuple[int, i
         try:
             time.sleep(0.2)
             os.sync()
-            told = _sell_and_copy(replace(settings, redis_host=str(server.socket)), acknowledged, image, copy)
+            told = _sell_and_copy(
+                replace(settings, redis_host=str(server.socket)), acknowledged, image, copy, server
+            )
         finally:
             server.stop()
     with mounted(copy, place / "after") as disk:
@@ -76,7 +78,9 @@ def orders_on_disk(policy: str, settings: Settings, place: Path) -> tuple[int, i
     return len(told), there, findings
 
 
-def _sell_and_copy(settings: Settings, acknowledged: list[str], image: Path, copy: Path) -> list[str]:
+def _sell_and_copy(
+    settings: Settings, acknowledged: list[str], image: Path, copy: Path, server: RedisServer
+) -> list[str]:
     app = create_app(settings, background=False)
     app.extensions["store"].snapshot.refresh()
     ended = threading.Event()
@@ -95,7 +99,10 @@ def _sell_and_copy(settings: Settings, acknowledged: list[str], image: Path, cop
         thread.start()
     time.sleep(0.45)
     told = list(acknowledged)
+    # Nothing may be written while the file is copied, or the copy would be of no single moment.
+    server.pause()
     shutil.copyfile(image, copy)
+    server.resume()
     ended.set()
     for thread in threads:
         thread.join()

@@ -423,7 +423,7 @@ def test_api8_a_mistake_of_ours_says_nothing_about_itself(
     def broken(*args: Any) -> None:
         raise ValueError("secret detail")
 
-    monkeypatch.setattr("store.products._page", broken)
+    monkeypatch.setattr("store.products.make_page", broken)
     answer = app.test_client().get("/api/v1/products?q=unseen")
     problem = refused(answer, 500, "internal")
     assert b"secret" not in answer.data

@@ -109,7 +109,9 @@ def converge(kubectl: Kubectl, timeout: float = 300) -> None:
             rows = [summary(application) for application in items]
             late = [row for row in rows if (row["sync"], row["health"]) != ("Synced", "Healthy")]
             reasons = [text for application in items for text in complaints(application)] if late else []
-            return "; ".join([", ".join(f"{row['name']} {row['sync']}/{row['health']}" for row in late), *reasons])
+            return "; ".join(
+                [", ".join(f"{row['name']} {row['sync']}/{row['health']}" for row in late), *reasons]
+            )
 
         def check() -> bool:
             waiting = unready()

@@ -169,7 +169,13 @@ def _rootfs(target: Path, log: Path) -> None:
     kept = paths.CACHE / "debian-trixie.tar"
     if not kept.exists():
         partial = kept.with_suffix(".partial.tar")
-        command = ["mmdebstrap", "--variant=minbase", "--include=ca-certificates", "trixie", partial]
+        command: list[str | Path] = [
+            "mmdebstrap",
+            "--variant=minbase",
+            "--include=ca-certificates",
+            "trixie",
+            partial,
+        ]
         run(command, log=log, timeout=900)
         partial.rename(kept)
     shutil.copy(kept, target)

@@ -1,5 +1,6 @@
 """A throw-away API server: etcd and kube-apiserver on loopback, no node, gone at the end of the block."""
 
+import json
 import os
 import socket
 import tempfile
@@ -90,13 +91,21 @@ def _apiserver(folder: Path, etcd: int, secure: int) -> Process:
     tokens.touch(mode=0o600)
     tokens.write_text(f"{_token(folder)},administrator,1,system:masters\n")
     command: list[str | Path] = [
-        programs.path("kube-apiserver"), f"--etcd-servers=http://127.0.0.1:{etcd}", "--bind-address=127.0.0.1",
-        f"--secure-port={secure}", f"--cert-dir={folder / 'tls'}", f"--token-auth-file={tokens}",
-        "--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={folder / 'sa.pub'}",
-        f"--service-account-signing-key-file={folder / 'sa.key'}", "--service-cluster-ip-range=198.18.8.0/21",
-        f"--disable-admission-plugins={PLUGINS_OFF}", "--authorization-mode=RBAC",
-        "--enable-priority-and-fairness=false", "--watch-cache=false",
-    ]  # fmt: skip
+        programs.path("kube-apiserver"),
+        f"--etcd-servers=http://127.0.0.1:{etcd}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={secure}",
+        f"--cert-dir={folder / 'tls'}",
+        f"--token-auth-file={tokens}",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-key-file={folder / 'sa.pub'}",
+        f"--service-account-signing-key-file={folder / 'sa.key'}",
+        "--service-cluster-ip-range=198.18.8.0/21",
+        f"--disable-admission-plugins={PLUGINS_OFF}",
+        "--authorization-mode=RBAC",
+        "--enable-priority-and-fairness=false",
+        "--watch-cache=false",
+    ]
     return spawn(command, log=folder / "kube-apiserver.log")
 
 
@@ -111,11 +120,14 @@ def _token(folder: Path) -> str:
 def _kubeconfig(folder: Path, secure: int) -> Path:
     path = folder / "kubeconfig"
     path.touch(mode=0o600)
-    path.write_text(f"""apiVersion: v1
-kind: Config
-current-context: throwaway
-clusters: [{{name: throwaway, cluster: {{server: "https://127.0.0.1:{secure}", insecure-skip-tls-verify: true}}}}]
-users: [{{name: administrator, user: {{token: {_token(folder)}}}}}]
-contexts: [{{name: throwaway, context: {{cluster: throwaway, user: administrator}}}}]
-""")
+    cluster = {"server": f"https://127.0.0.1:{secure}", "insecure-skip-tls-verify": True}
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "throwaway",
+        "clusters": [{"name": "throwaway", "cluster": cluster}],
+        "users": [{"name": "administrator", "user": {"token": _token(folder)}}],
+        "contexts": [{"name": "throwaway", "context": {"cluster": "throwaway", "user": "administrator"}}],
+    }
+    path.write_text(json.dumps(content))
     return path

@@ -142,7 +142,7 @@ def closure(folder: Path) -> Closure:
 
 
 def to_build(root: Path) -> list[Path]:
-    """Folders that are built by themselves: clusters, their bootstrap, overlays, and bases without overlays."""
+    """Folders that are built by themselves: clusters, their bootstrap, overlays, bases without overlays."""
     chosen = []
     for folder in find_all(root):
         made = load(folder)

@@ -10,7 +10,7 @@ from typing import Any
 from kubestore.errors import KubestoreError
 from kubestore.instance import Instance
 from kubestore.kubectl import Kubectl
-from kubestore.manifests import apiserver, definitions
+from kubestore.manifests import apiserver, definitions, repository
 from kubestore.manifests.findings import Finding
 from kubestore.manifests.objects import Obj, World
 from kubestore.run import CommandFailed
@@ -20,6 +20,7 @@ APPLY = ("apply", "--server-side", "--force-conflicts", "--field-manager=kubesto
 POLICIES = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 ERROR = re.compile(r"^(?:Error from server|The |error:)", re.M)
 READY_S = 30.0
+UNRELEASED = f'/{repository.NAME}:unreleased"'
 
 
 @contextmanager
@@ -72,7 +73,9 @@ def install(kubectl: Kubectl, crds: list[dict[str, Any]], files: Sequence[Path] 
 
 
 def _list(documents: list[dict[str, Any]]) -> str:
-    return json.dumps({"apiVersion": "v1", "kind": "List", "items": documents})
+    """The documents as one List; an image before its first release is given a digest, as it will have."""
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": documents})
+    return text.replace(UNRELEASED, f'{UNRELEASED[:-1]}@sha256:{"0" * 64}"')
 
 
 def _once(world: World) -> list[list[Obj]]:

@@ -1,4 +1,4 @@
-"""Remote bases without the network: git reads them from mirrors of the pinned Go modules, if they are here."""
+"""Remote bases without the network: git reads mirrors of the pinned Go modules, if they are here."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -88,7 +88,12 @@ def _kustomize(folder: Path, extra: tuple[Path, ...], env: Mapping[str, str]) ->
         scratch = Path(name).resolve()
         (scratch / kustomization.NAME).write_text(json.dumps(_trial(folder, extra, scratch)))
         # Only because the trial lies outside the tree: files that the overlay names are not beside it.
-        command: list[str | Path] = [programs.path("kustomize"), "build", "--load-restrictor=LoadRestrictionsNone", scratch]
+        command: list[str | Path] = [
+            programs.path("kustomize"),
+            "build",
+            "--load-restrictor=LoadRestrictionsNone",
+            scratch,
+        ]
         return run(command, env=env, timeout=120).stdout
 
 

@@ -22,7 +22,7 @@ DEPLOYMENT = f"/apis/apps/v1/namespaces/{STORE}/deployments/{STORE}"
 HOLD = 15.0
 
 
-class CannotInject(KubestoreError):  # noqa: N818 (named as what is so)
+class CannotInject(KubestoreError):
     """The fault cannot be made on this cluster; the row is named as not run."""
 
 

@@ -8,7 +8,7 @@ from kubestore.prove.target import Target
 LIMIT = 4 * 1024 * 1024
 
 
-class Dropped(Exception):  # noqa: N818 (named as what happened)
+class Dropped(Exception):
     """A request that got no whole answer; the text says why."""
 
 

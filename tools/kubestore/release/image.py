@@ -9,7 +9,7 @@ from pathlib import Path
 from kubestore import paths
 from kubestore.buildah import buildah, host_trust
 from kubestore.errors import KubestoreError
-from kubestore.manifests.repository import owner
+from kubestore.manifests import repository
 from kubestore.run import run
 
 RESULT = Path(".image.json")
@@ -40,7 +40,7 @@ def tag(root: Path = paths.REPO) -> str:
 
 def reference(root: Path = paths.REPO) -> str:
     """The image's name with registry and tag."""
-    return f"{registry()}/{owner(root)}/kubestore-store:{tag(root)}"
+    return f"{registry()}/{repository.load(root).owner}/kubestore-store:{tag(root)}"
 
 
 def build(root: Path = paths.REPO) -> str:

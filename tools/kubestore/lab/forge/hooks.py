@@ -63,7 +63,7 @@ def validate(commit: str, settings: Settings, env: Mapping[str, str]) -> None:
         git("read-tree", commit, at=bare, env=index)
         tree.mkdir()
         git("--git-dir", bare, "--work-tree", tree, "checkout-index", "--all", at=tree, env=index)
-        command = [settings.python, "-m", "kubestore", "validate", "--fast", "--root", tree]
+        command: list[str | Path] = [settings.python, "-m", "kubestore", "validate", "--fast", "--root", tree]
         quiet = {"GIT_CONFIG_GLOBAL": settings.gitconfig, **settings.environment()}
         try:
             run(command, cwd=tree, env=quiet, timeout=VALIDATION_LIMIT)

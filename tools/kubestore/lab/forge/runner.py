@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+from kubestore.environment import requirements_key
 from kubestore.errors import KubestoreError
 from kubestore.lab.forge import webhook
 from kubestore.lab.forge.git import git
@@ -20,7 +21,6 @@ from kubestore.lab.forge.repository import Repository
 from kubestore.lab.forge.runs import Run, Runs
 from kubestore.lab.forge.settings import Settings
 from kubestore.lab.forge.workflows import FOLDER
-from kubestore.environment import requirements_key
 from kubestore.run import merged, tail
 
 PLATFORM = "ubuntu-24.04=-self-hosted"

@@ -72,7 +72,7 @@ def matches(patterns: Sequence[str], name: str) -> bool:
 
 def expression(pattern: str) -> re.Pattern[str]:
     """GitHub's glob as a regular expression for the whole of a name."""
-    out = []
+    out: list[str] = []
     rest = pattern
     while rest:
         if rest.startswith("**/") and (not out or out[-1] == "/"):

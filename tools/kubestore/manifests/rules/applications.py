@@ -113,7 +113,8 @@ def project_kinds(world: World) -> Iterator[Finding]:
             cluster_wide = obj.kind.kind in CLUSTER_KINDS
             allowed = project.get("spec", LISTS[2] if cluster_wide else LISTS[3], default=[])
             if not any(_admits(one, obj) for one in allowed):
-                what = f"project {project.name} of Application {application.obj.name} does not allow {obj.kind.kind}"
+                who = f"project {project.name} of Application {application.obj.name}"
+                what = f"{who} does not allow {obj.kind.kind}"
                 yield obj.finding(
                     "project-kinds", ("kind",), what, "deploy it by another project, or allow the kind"
                 )

@@ -15,7 +15,7 @@ ENFORCE = "pod-security.kubernetes.io/enforce"
 def secret_value(obj: Obj) -> Iterator[Finding]:
     for field in ("data", "stringData"):
         for key in obj.get(field) or {}:
-            fix = "make it at bootstrap, or by an ExternalSecret, and change the value: it is in the history now"
+            fix = "make it at bootstrap or by an ExternalSecret; change the value, which the history has now"
             yield obj.finding("secret-value", (field, key), "the value is in Git", fix)
 
 

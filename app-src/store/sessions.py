@@ -26,16 +26,17 @@ class Token:
 
 def new() -> Token:
     """A token nobody has."""
-    return _token(secrets.token_urlsafe(16))
+    return token(secrets.token_urlsafe(16))
 
 
 def sent() -> Token | None:
     """The token in the request's cookie, whether or not such a session exists."""
     found = _SENT.search(request.environ.get("HTTP_COOKIE", ""))
-    return _token(found[1]) if found else None
+    return token(found[1]) if found else None
 
 
-def _token(secret: str) -> Token:
+def token(secret: str) -> Token:
+    """The token with this secret."""
     digest = hashlib.sha256(b"session\0" + secret.encode()).digest()
     return Token(secret, base64.urlsafe_b64encode(digest).decode()[:32])
 

@@ -3,13 +3,20 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.e2e import steps
 
 from kubestore import ui
 from kubestore.instance import Instance
 from kubestore.prove import ledger, machine
 from kubestore.prove.cluster import Cluster
 from kubestore.prove.workcopy import Workcopy
+from tests.e2e import steps
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A daemon that a test started outlives the object that started it; its test stops it by its id."""
+    for item in items:
+        if item.get_closest_marker("e2e"):
+            item.add_marker(pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"))
 
 
 @pytest.fixture(scope="session")
@@ -22,9 +29,11 @@ def instance() -> Instance:
 
 
 @pytest.fixture
-def cluster(instance: Instance) -> Cluster:
+def cluster(instance: Instance) -> Iterator[Cluster]:
     """Its cluster."""
-    return Cluster(instance)
+    found = Cluster(instance)
+    yield found
+    found.api.close()
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@
 import time
 
 import pytest
-from tests.e2e.steps import Loop, figure, given, then
 
 from kubestore import paths
 from kubestore.prove import machine, twin
 from kubestore.prove.cluster import Cluster
 from kubestore.prove.workcopy import Workcopy
 from kubestore.run import run
+from tests.e2e.steps import Loop, figure, given, then
 
 pytestmark = pytest.mark.e2e
 

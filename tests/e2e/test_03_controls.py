@@ -1,11 +1,11 @@
 """The proof of clean roll-outs proves something: with a protection taken away, customers notice."""
 
 import pytest
-from tests.e2e.steps import figure, when
 
 from kubestore import ui
 from kubestore.prove import controls
 from kubestore.prove.cluster import Cluster
+from tests.e2e.steps import figure, when
 
 pytestmark = pytest.mark.e2e
 

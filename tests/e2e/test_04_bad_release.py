@@ -3,12 +3,12 @@
 import time
 
 import pytest
-from tests.e2e.steps import Loop, figure, nobody_saw_an_error, then, when
 
 from kubestore import wait
 from kubestore.prove import ledger
 from kubestore.prove.cluster import STORE, Cluster
 from kubestore.prove.traffic import Traffic
+from tests.e2e.steps import Loop, figure, nobody_saw_an_error, then, when
 
 pytestmark = pytest.mark.e2e
 

@@ -1,7 +1,6 @@
 """What must not reach the cluster is refused: at the push, or by a red run that says why."""
 
 import pytest
-from tests.e2e.steps import Loop, figure, then, when
 
 from kubestore import wait
 from kubestore.lab.forge import Forge
@@ -9,6 +8,7 @@ from kubestore.lab.forge.runs import Run, Runs
 from kubestore.prove.cluster import Cluster
 from kubestore.prove.rollout import PACKAGE, harmless
 from kubestore.run import CommandFailed
+from tests.e2e.steps import Loop, figure, then, when
 
 pytestmark = pytest.mark.e2e
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.e2e.steps import Loop, figure, then, when
 
 from kubestore import wait
 from kubestore.prove import ledger
 from kubestore.prove.cluster import STORE, Cluster
+from tests.e2e.steps import Loop, figure, then, when
 
 pytestmark = pytest.mark.e2e
 

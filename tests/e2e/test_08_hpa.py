@@ -1,10 +1,10 @@
 """A spike takes the store from 1 to 10 pods in one step, and back, and nobody sees an error."""
 
 import pytest
-from tests.e2e.steps import figure, given, then, when
 
 from kubestore.prove import blackfriday, chart, ledger
 from kubestore.prove.cluster import Cluster
+from tests.e2e.steps import figure, given, then, when
 
 pytestmark = pytest.mark.e2e
 

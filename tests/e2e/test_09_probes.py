@@ -4,13 +4,13 @@ import signal
 import time
 
 import pytest
-from tests.e2e.steps import figure, given, then, when
 
 from kubestore import wait
 from kubestore.prove import ledger, processes
 from kubestore.prove.cluster import STORE, Cluster
 from kubestore.prove.twin import Object, Twin, container
 from kubestore.prove.workcopy import Workcopy
+from tests.e2e.steps import figure, given, then, when
 
 pytestmark = pytest.mark.e2e
 

@@ -1,11 +1,11 @@
 """Redis is killed twice under load; what was acknowledged is there afterwards."""
 
 import pytest
-from tests.e2e.steps import figure, then
 
 from kubestore import ui
 from kubestore.prove import chaos, faults
 from kubestore.prove.cluster import Cluster
+from tests.e2e.steps import figure, then
 
 pytestmark = pytest.mark.e2e
 

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.e2e.steps import figure, then, when
 
 from kubestore import paths
 from kubestore.instance import Instance
@@ -15,6 +14,7 @@ from kubestore.prove import ledger
 from kubestore.prove.cluster import Cluster
 from kubestore.prove.writes import Witness
 from kubestore.run import run
+from tests.e2e.steps import figure, then, when
 
 pytestmark = pytest.mark.e2e
 

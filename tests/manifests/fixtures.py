@@ -1,7 +1,7 @@
 """Fixtures: the tree in `valid/` with one thing changed, and what must be said of it.
 
 `fixture.yaml` of a folder: `edit` (file, old, new), `add` (file -> text), `remove` (files); an invalid one
-names the `rule` that must refuse it and the `file` of the finding, a near miss the rule that it is `near`.
+names the `rule` that must refuse it and the `file` (or `files`) of the finding, a near miss the rule that it is `near`.
 """
 
 import shutil
@@ -30,9 +30,9 @@ class Fixture:
         return str(self.content.get("rule") or self.content["near"])
 
     @property
-    def file(self) -> str:
-        """Where the finding must be."""
-        return str(self.content["file"])
+    def files(self) -> set[str]:
+        """Where the findings must be."""
+        return set(self.content.get("files", [])) or {self.content["file"]}
 
     def make(self, target: Path) -> Path:
         """Write the changed tree to `target`; an edit that changes nothing is a mistake of the fixture."""

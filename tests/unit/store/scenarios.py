@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
-from tests.unit.store.shop import Assistant, Shopper, body, etag
 
 from store import audit, catalog
 from store.parts import Parts
+from tests.unit.store.shop import Assistant, Shopper, body, etag
 
 Raw = Any
 Scenario = Callable[[Flask, Raw], None]

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from tests.unit.store.shop import Assistant, Shopper
 
 from store import audit, cli
 from store.settings import Settings
+from tests.unit.store.shop import Assistant, Shopper
 
 
 def answer_with(raw: Any, order: str, change: Callable[[Any], None]) -> None:

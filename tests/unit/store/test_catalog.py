@@ -3,11 +3,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.store.conftest import SMALL
 
 from store import catalog, cli
 from store.db import Database
 from store.settings import Settings
+from tests.unit.store.conftest import SMALL
 
 REAL = Path(__file__).parents[3] / "apps/store/base/catalog.json"
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from tests.unit.store.shop import Assistant, Shopper, body
 
 from store import orders
+from tests.unit.store.shop import Assistant, Shopper, body
 
 
 def content(raw: Any, key: str) -> Any:

@@ -5,11 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.unit.store.conftest import RedisServer
 
 from store.db import Database, deadline
 from store.errors import CannotWriteError, CorruptDataError, UnavailableError
 from store.settings import Settings
+from tests.unit.store.conftest import RedisServer
 
 
 @pytest.fixture

@@ -17,12 +17,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.store.conftest import RedisServer
-from tests.unit.store.shop import Assistant, Shopper, body
 
 from store import audit, create_app
 from store.db import Database
 from store.settings import Settings
+from tests.unit.store.conftest import RedisServer
+from tests.unit.store.shop import Assistant, Shopper, body
 
 needs_loop = pytest.mark.skipif(
     os.geteuid() != 0 or not os.path.exists("/dev/loop-control") or not shutil.which("mkfs.ext4"),

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from prometheus_client import generate_latest
-from tests.unit.store.shop import Shopper, body
 
 from store import create_app
 from store.gate import Gate
 from store.metrics import Metrics
 from store.parts import Parts
 from store.settings import Settings
+from tests.unit.store.shop import Shopper, body
 
 
 def environ(path: str, method: str = "GET") -> dict[str, Any]:

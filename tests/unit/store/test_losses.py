@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from tests.unit.store.conftest import RedisServer
-from tests.unit.store.proxy import Loss, LossyProxy
-from tests.unit.store.shop import Shopper, body
 
 from store import audit, create_app
 from store.audit import Ack
 from store.settings import Settings
+from tests.unit.store.conftest import RedisServer
+from tests.unit.store.proxy import Loss, LossyProxy
+from tests.unit.store.shop import Shopper, body
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import redis
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
-from tests.unit.store.shop import Assistant, Shopper, body
 
 from store import audit, catalog, create_app
 from store.parts import Parts
 from store.settings import Settings
+from tests.unit.store.shop import Assistant, Shopper, body
 
 SKUS = ("T-01", "T-02", "T-03")
 QUANTITY = st.integers(1, 40)

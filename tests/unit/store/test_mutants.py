@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 from flask import Flask
+
+from store import audit, db
 from tests.unit.store import scenarios
 from tests.unit.store.mutants import CONTROLS, MUTANTS, Mutant, control
 from tests.unit.store.shop import Assistant, Shopper
-
-from store import audit, db
 
 
 def use(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:

@@ -13,10 +13,10 @@ from hypothesis.errors import Unsatisfiable
 from jsonschema import Draft202012Validator
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
-from tests.unit.store.shop import ADMIN, Assistant, Shopper, body
 
 from store import create_app, openapi
 from store.settings import Settings
+from tests.unit.store.shop import ADMIN, Assistant, Shopper, body
 
 CASES = int(os.environ.get("STORE_FUZZ_CASES", "8"))
 

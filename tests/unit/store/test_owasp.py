@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from tests.unit.store.shop import ADMIN, Assistant, Shopper, body
 from werkzeug.test import TestResponse
 
 from store import create_app
 from store.settings import Settings
+from tests.unit.store.shop import ADMIN, Assistant, Shopper, body
 
 KEY = {"Idempotency-Key": "k-1"}
 

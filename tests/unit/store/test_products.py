@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from tests.unit.store.conftest import RedisServer
-from tests.unit.store.shop import Assistant, Shopper, body, etag
 
 from store import catalog, create_app
 from store.parts import Parts
 from store.settings import Settings
+from tests.unit.store.conftest import RedisServer
+from tests.unit.store.shop import Assistant, Shopper, body, etag
 
 
 def skus(client: FlaskClient, query: str = "") -> list[str]:

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+
 from tests.unit.store import scenarios
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from tests.unit.store.shop import Assistant, Shopper, body
-from tests.unit.store.test_mutants import use
 
 from store import audit, catalog, create_app, db, orders
 from store.settings import Settings
+from tests.unit.store.shop import Assistant, Shopper, body
+from tests.unit.store.test_mutants import use
 
 LATER = {
     "checkout": (

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.store.conftest import RedisServer
 
 from store import audit
 from store.db import Database
 from store.settings import Settings
+from tests.unit.store.conftest import RedisServer
 
 ROOT = Path(__file__).parents[3]
 

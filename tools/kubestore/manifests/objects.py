@@ -166,6 +166,11 @@ class Obj:
         same = data.get("kind") == self.kind.kind and isinstance(metadata, dict)
         return same and isinstance(metadata, dict) and metadata.get("name") == self.name
 
+    @property
+    def generated(self) -> bool:
+        """Whether a generator makes it from files or literals."""
+        return self._generator is not None
+
     @cached_property
     def _generator(self) -> Place | None:
         """The line of the generator that makes it."""
@@ -239,6 +244,8 @@ class World:
     builds: list[Build]
     objects: list[Obj]
     clusters: list[Cluster]
+    # Whether some object breaks its schema: rules may then meet what they do not expect.
+    malformed: bool = False
 
     def group(self, build: Build) -> list[Obj]:
         """The objects of one build."""

@@ -1,7 +1,7 @@
 """JSON schemas of the kinds we use, made from the API server's own OpenAPI document and committed.
 
-`schemas/definitions.json` holds each shared definition once; `schemas/<group>/<kind>-<version>.json` is a
-reference into it. Every object is closed: a field that the API server does not know is an error.
+`schemas/definitions.json` holds each shared definition once; `schemas/<group>/<kind>-<version>.json` is the
+kind itself, which refers to them. Every object is closed: a field that the API server does not know is an error.
 """
 
 import json
@@ -97,8 +97,9 @@ def generate(kubectl: Kubectl, kinds: Iterable[Kind]) -> dict[str, str]:
         name = _definition(documents[path], kind)
         if name is None:
             continue
-        _collect(documents[path], name, definitions)
-        files[kind.file] = _text({"$ref": f"../{DEFINITIONS}#/definitions/{name}"})
+        for reference in _references(documents[path][name]):
+            _collect(documents[path], reference, definitions)
+        files[kind.file] = _text(_outside(_strict(documents[path][name])))
     files[DEFINITIONS] = _text({"definitions": dict(sorted(definitions.items()))})
     return files
 
@@ -148,6 +149,18 @@ def _collect(schemas: dict[str, Any], name: str, into: dict[str, Any]) -> None:
     into[name] = _strict(schemas[name])
     for reference in _references(schemas[name]):
         _collect(schemas, reference, into)
+
+
+def _outside(schema: Any) -> Any:
+    """The schema of a kind, whose references lead to the shared file."""
+    if isinstance(schema, dict):
+        at = schema.get("$ref")
+        return (
+            {"$ref": f"../{DEFINITIONS}{at}"}
+            if at
+            else {key: _outside(value) for key, value in schema.items()}
+        )
+    return [_outside(value) for value in schema] if isinstance(schema, list) else schema
 
 
 def _references(schema: object) -> Iterator[str]:

@@ -42,13 +42,28 @@ class Report:
         return "\n".join([*lines, f"{counted}; {rules}; {self.seconds:.1f} s"])
 
 
-def validate(root: Path, *, fast: bool = False, against: str = "", without: Iterable[str] = ()) -> Report:
+def validate(root: Path, *, fast: bool = False, against: str = "") -> Report:
     """Check the tree at `root`.
 
     `fast` leaves out the secret scan of the history. `against` is `throwaway` or `current`: an API server
-    that dry-runs everything. `without` names rules to leave out (tests do).
+    that dry-runs everything.
     """
     began = time.monotonic()
+    world, report = examine(root)
+    report.findings = judge(world, report)
+    report.findings += leaks.scan(root, history=not fast)
+    if against:
+        report.findings += live.check(world, against)
+    excused = sorted(registry.exceptions(world).items())
+    report.exceptions = [f"{who} from {rule}: {why}" for (who, rule), why in excused]
+    report.unchecked = list(unchecked())
+    report.findings = sorted(set(report.findings))
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def examine(root: Path) -> tuple[World, Report]:
+    """Render the tree at `root` and hold it against the schemas; the rules are not applied yet."""
     programs.build(PROGRAMS)
     report = Report()
     builds = render.build_all(root, remotes.gitconfig())
@@ -56,25 +71,26 @@ def validate(root: Path, *, fast: bool = False, against: str = "", without: Iter
     report.builds = len(builds)
     for build in builds:
         if build.not_rendered:
-            report.not_rendered.append(
-                f"{build.name}: {', '.join(build.closure.remotes)} could not be reached"
-            )
+            unreached = ", ".join(build.closure.remotes)
+            report.not_rendered.append(f"{build.name}: {unreached} could not be reached")
         elif build.error:
             report.findings.append(_unrendered(root, build))
     report.not_rendered += charts(world)
-    report.unchecked = list(unchecked())
     said = conform.check(world.objects)
     report.seen, report.checked, report.skipped = said.seen, said.checked, said.skipped
-    report.findings += said.findings + registry.apply(world, without)
-    report.findings += leaks.scan(root, history=not fast)
-    if against:
-        report.findings += live.check(world, against)
-    report.exceptions = [
-        f"{who} from {rule}: {why}" for (who, rule), why in sorted(registry.exceptions(world).items())
-    ]
-    report.findings = sorted(set(report.findings))
-    report.seconds = time.monotonic() - began
-    return report
+    report.findings += said.findings
+    world.malformed = bool(said.findings)
+    return world, report
+
+
+def judge(world: World, report: Report, without: Iterable[str] = ()) -> list[Finding]:
+    """Apply the rules but those `without`; a build that fails is no finding beside the one that says why."""
+    found = registry.apply(world, without)
+    places = {world.root / finding.file for finding in found}
+    for build in world.builds:
+        if build.error and places & set(build.closure.files):
+            report.findings = [finding for finding in report.findings if finding.subject != build.name]
+    return sorted({*report.findings, *found})
 
 
 def unchecked() -> Iterator[str]:

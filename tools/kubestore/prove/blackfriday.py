@@ -50,6 +50,7 @@ class Sampler(threading.Thread):
         """End it and return what it saw."""
         self._stop_now.set()
         self.join(15)
+        self._cluster.api.close()
         return self.samples
 
 

@@ -10,7 +10,7 @@ from kubestore.run import CommandFailed, run
 
 TAG = re.compile(r"[0-9a-f]{12}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-LINE = re.compile(r"^(?P<before>\s*newTag:\s*)(?P<tag>\S+)\s*$", re.M)
+LINE = re.compile(r"^(?P<before>[ \t]*newTag:[ \t]*)(?P<tag>\S+)[ \t]*$", re.M)
 TRIES = 5
 BOT = ("kubestore-bot", "kubestore-bot@users.noreply.github.com")
 

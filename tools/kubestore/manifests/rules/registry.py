@@ -123,5 +123,17 @@ def apply(world: World, without: Iterable[str] = ()) -> list[Finding]:
     """Findings of every rule but those `without`, exceptions taken out."""
     excused = exceptions(world)
     left = set(without)
-    found = {finding for rule in RULES.values() if rule.name not in left for finding in rule.check(world)}
+    found = {
+        finding for rule in RULES.values() if rule.name not in left for finding in _findings(rule, world)
+    }
     return sorted(finding for finding in found if (finding.subject, finding.rule) not in excused)
+
+
+def _findings(rule: Rule, world: World) -> list[Finding]:
+    """What the rule finds. On an object that breaks its schema it may fail: that one is refused already."""
+    try:
+        return list(rule.check(world))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        if world.malformed:
+            return []
+        raise

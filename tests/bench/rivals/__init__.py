@@ -1,0 +1,1 @@
+"""The same two endpoints without anything else, as one would first write them."""

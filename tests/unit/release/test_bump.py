@@ -1,0 +1,83 @@
+"""The bump writes one line, pushes it, and never goes back, against a real git repository."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kubestore.errors import KubestoreError
+from kubestore.release.bump import bump, named, overlay, written
+
+DIGEST = "sha256:" + "a" * 64
+TEXT = "images:\n  - name: ghcr.io/OWNER/kubestore-store\n    newTag: unreleased\n"
+
+
+def git(at: Path, *words: str) -> str:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@kubestore.test", "-c", "commit.gpgsign=false"]
+    return subprocess.run(
+        ["git", *identity, *words], cwd=at, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def commit(at: Path, subject: str) -> str:
+    git(at, "commit", "--quiet", "--allow-empty", "-m", subject)
+    git(at, "push", "--quiet", "origin", "HEAD:main")
+    return git(at, "rev-parse", "--short=12", "HEAD")
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", "origin.git")
+    git(tmp_path, "clone", "--quiet", "origin.git", "clone")
+    at = tmp_path / "clone"
+    file = at / overlay("embedded")
+    file.parent.mkdir(parents=True)
+    file.write_text(TEXT)
+    git(at, "add", ".")
+    commit(at, "start")
+    return at
+
+
+def test_one_line_changes_and_the_commit_says_from_what_to_what(clone: Path) -> None:
+    tag = commit(clone, "feat: a change")
+    assert bump("embedded", tag, DIGEST, clone)
+    git(clone, "fetch", "--quiet", "origin")
+    assert (
+        git(clone, "log", "-1", "--format=%s", "origin/main")
+        == f"deploy(embedded): store unreleased -> {tag}"
+    )
+    assert git(clone, "diff", "--numstat", "origin/main~1", "origin/main").split()[:2] == ["1", "1"]
+    assert named((clone / overlay("embedded")).read_text(), Path("x")) == f"{tag}@{DIGEST}"
+
+
+def test_the_second_bump_to_the_same_image_changes_nothing(clone: Path) -> None:
+    tag = commit(clone, "feat: a change")
+    assert bump("embedded", tag, DIGEST, clone)
+    assert not bump("embedded", tag, DIGEST, clone)
+
+
+def test_an_older_release_never_replaces_a_newer_one(clone: Path) -> None:
+    older, newer = commit(clone, "feat: one"), commit(clone, "feat: two")
+    assert bump("embedded", newer, DIGEST, clone)
+    assert not bump("embedded", older, DIGEST, clone)
+
+
+@pytest.mark.parametrize(("tag", "digest"), [("latest", DIGEST), ("a" * 12, "sha256:short"), ("", "")])
+def test_what_is_no_tag_or_digest_is_refused(tag: str, digest: str, clone: Path) -> None:
+    with pytest.raises(KubestoreError, match="no tag and digest"):
+        bump("embedded", tag, digest, clone)
+
+
+def test_an_unknown_environment_is_named(clone: Path) -> None:
+    with pytest.raises(KubestoreError, match="moon"):
+        bump("moon", "a" * 12, DIGEST, clone)
+
+
+@pytest.mark.parametrize("text", ["images: []\n", TEXT + TEXT])
+def test_a_file_without_exactly_one_tag_is_refused(text: str) -> None:
+    with pytest.raises(KubestoreError, match="newTag lines"):
+        named(text, Path("kustomization.yaml"))
+
+
+def test_nothing_but_the_value_is_written() -> None:
+    assert written(TEXT, "b@c") == TEXT.replace("unreleased", "b@c")

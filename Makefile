@@ -6,7 +6,7 @@ KUBESTORE := $(PYTHON) -m kubestore
 export PYTHONPATH := tools:app-src
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up status down purge test test-app image bump lint validate load e2e bench
+.PHONY: help venv up status down purge test test-app image bump lint validate load e2e
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,7 +37,7 @@ test: lint ## Run everything that needs no cluster
 	@$(PYTEST)
 
 # What explores at length is left to `make test`, since a release waits for this.
-LONG := durability machine mutants openapi
+LONG := audit db durability losses machine mutants openapi owasp
 test-app: venv ## Run the quick tests of the store alone, as a release does
 	@$(PYTEST) -q -x $(LONG:%=--ignore=tests/unit/store/test_%.py) tests/unit/store
 
@@ -55,6 +55,9 @@ lint: venv ## Check style and types
 
 validate: venv ## Render every manifest and check it as the cluster will
 	@$(KUBESTORE) validate
+
+load: venv ## Drive a Black Friday against the running store
+	@$(KUBESTORE) load
 
 e2e: venv ## Prove the whole loop on the running cluster
 	@$(PYTEST) -m e2e tests/e2e

@@ -16,7 +16,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A daemon that a test started outlives the object that started it; its test stops it by its id."""
     for item in items:
         if item.get_closest_marker("e2e"):
-            item.add_marker(pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"))
+            item.add_marker(
+                pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+            )
 
 
 @pytest.fixture(scope="session")

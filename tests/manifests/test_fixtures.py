@@ -41,7 +41,9 @@ def test_an_invalid_tree_is_refused_by_the_rule_that_it_breaks(fixture: Fixture,
     tree = fixture.make(tmp_path / "tree")
     world, report = _look(fixture, tree)
     found = judge(world, report)
-    assert {(finding.rule, finding.file) for finding in found} == {(fixture.rule, file) for file in fixture.files}
+    assert {(finding.rule, finding.file) for finding in found} == {
+        (fixture.rule, file) for file in fixture.files
+    }
     for finding in found:
         assert 1 <= finding.line <= max(len((tree / finding.file).read_text().splitlines()), 1)
         assert finding.what

@@ -26,7 +26,7 @@ class Store(Flask):
             return None
         environ = request.environ
         path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
-        return MapAdapter(self.url_map, "localhost", "/", None, "http", path, environ["REQUEST_METHOD"])
+        return MapAdapter(self.url_map, "localhost", "/", "", "http", path, environ["REQUEST_METHOD"])
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Every handler is an ordinary function."""

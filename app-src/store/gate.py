@@ -3,7 +3,8 @@
 Two bounds keep a pod answering when more comes than it can do. `inflight_limit` counts requests that wait for
 Redis; those that need Redis may fill three quarters of it, so that the catalog still answers while carts wait
 for a dead one. `queue_limit_ms` is about requests that nobody has looked at yet: one loop turn serves all
-connections that have sent something, so the time since the turn began is how long the rest has waited.
+connections that have sent something, so the time since the turn began is how long the rest has waited. One long
+turn may be a process that got no CPU; only when turns stay long is it a queue.
 """
 
 import logging
@@ -24,6 +25,7 @@ KEY: Final = "store.request"
 PROBES: Final = frozenset(("/livez", "/readyz"))
 FROM_MEMORY: Final = ("/api/v1/products", "/static/", "/version")
 BEAT_S: Final = 0.025
+SUSTAINED_S: Final = 0.5
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 StartResponse = Callable[..., Any]
@@ -64,7 +66,7 @@ class Gate:
         self._deadline_s = settings.deadline_ms / 1000
         self._common = [("X-Store-Version", settings.version), *SECURITY]
         self._inflight = 0
-        self._turn = float("inf")
+        self._turn = self._late_since = float("inf")
         metrics.in_flight.set_function(lambda: self._inflight)
         self._log = logging.getLogger("store.request")
 
@@ -74,8 +76,13 @@ class Gate:
 
     def _beat(self) -> None:
         while True:
-            self._turn = time.monotonic()
+            self._next_turn(time.monotonic())
             time.sleep(BEAT_S)
+
+    def _next_turn(self, now: float) -> None:
+        late = now - self._turn > self._queue_s
+        self._late_since = min(self._late_since, now) if late else float("inf")
+        self._turn = now
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         info = RequestInfo(_request_id(environ), time.monotonic())
@@ -106,7 +113,7 @@ class Gate:
         """Why this request must be refused, or nothing."""
         if path in PROBES:
             return ""
-        if now - self._turn > self._queue_s:
+        if now - self._turn > self._queue_s and now - self._late_since > SUSTAINED_S:
             return "queue"
         limit = self._limit if path.startswith(FROM_MEMORY) else self._data_limit
         return "in-flight" if self._inflight >= limit else ""

@@ -24,6 +24,10 @@ timeout = 30
 graceful_timeout = 15
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - a heartbeat file, not data
 control_socket_disable = True
+# No header of a proxy is believed, whoever sends it, so nobody's address need be looked at.
+forwarded_allow_ips = "*"
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
 limit_request_line = 4094
 limit_request_fields = 64
 limit_request_field_size = 8190

@@ -33,7 +33,7 @@ class Settings:
     origins: frozenset[str] = frozenset()
     session_ttl_s: int = 7 * 24 * 3600
     session_trial_s: int = 30 * 60
-    sessions_max: int = 250_000
+    sessions_max: int = 100_000
     admin_token: str = field(default="", repr=False)
     admin_token_next: str = field(default="", repr=False)
 
@@ -98,7 +98,7 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
         origins=frozenset(read.text("ORIGINS", "").replace(",", " ").split()),
         session_ttl_s=read.number("SESSION_TTL_S", 7 * 24 * 3600, 10, 90 * 24 * 3600),
         session_trial_s=read.number("SESSION_TRIAL_S", 30 * 60, 1, 90 * 24 * 3600),
-        sessions_max=read.number("SESSIONS_MAX", 250_000, 1, 100_000_000),
+        sessions_max=read.number("SESSIONS_MAX", 100_000, 1, 100_000_000),
         admin_token=read.secret("ADMIN_TOKEN", 24),
         admin_token_next=read.secret("ADMIN_TOKEN_NEXT", 24),
     )

@@ -11,6 +11,8 @@ import gevent
 from gunicorn import util  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from gunicorn.http import errors as http_errors  # type: ignore[import-untyped]
+from gunicorn.http import wsgi
+from gunicorn.http.wsgi import Response  # type: ignore[import-untyped]
 from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped]
 
 from store import settings
@@ -37,8 +39,93 @@ def problem_of(error: BaseException) -> Problem:
     return Problem(500, "internal", "the store made a mistake; it has been written down")
 
 
+class Fixed:
+    """gunicorn's settings as plain attributes: they do not change while a worker lives, and are read some twenty
+    times for each request."""
+
+    def __init__(self, cfg: Any) -> None:
+        self._cfg = cfg
+        self.__dict__.update({name: setting.get() for name, setting in cfg.settings.items()})
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cfg, name)
+
+
+class OneWrite(Response):  # type: ignore[misc]
+    """An answer whose head leaves together with the first piece of its body: one system call instead of two."""
+
+    headers_sent: bool
+    _head = b""
+
+    def send_headers(self) -> None:
+        """Keep the head until there is something to send it with."""
+        if self.headers_sent:
+            return
+        lines = [*self.default_headers(), *(f"{name}: {value}\r\n" for name, value in self.headers), "\r\n"]
+        self._head = "".join(lines).encode("latin-1")
+        self.headers_sent = True
+
+    def _emit_body(self, data: bytes) -> None:
+        head, self._head = self._head, b""
+        if self.chunked:
+            util.write(self.sock, head)
+            util.write_chunk(self.sock, data)
+        else:
+            util.write(self.sock, head + data)
+
+    def close(self) -> None:
+        """Send the head if no body did, and the end of a chunked body."""
+        self.send_headers()
+        if self._head:
+            util.write(self.sock, self._head)
+            self._head = b""
+        if self.chunked:
+            util.write_chunk(self.sock, b"")
+
+
 class StoreWorker(GeventWorker):  # type: ignore[misc]
     """One process that serves each connection in a greenlet."""
+
+    cfg: Any
+
+    def init_process(self) -> None:
+        """Before the first request."""
+        self.cfg = Fixed(self.cfg)
+        super().init_process()
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
+        """Serve one request; raises `StopIteration` when its connection shall close.
+
+        After some requests the others have their turn: a connection whose next request is there already would
+        keep the process to itself.
+        """
+        self.cfg.pre_request(self, req)
+        self.nr += 1
+        if not self.alive:
+            req.force_close()
+        answer, environ = wsgi.create(req, sock, addr, listener_name, self.cfg, response_class=OneWrite)
+        environ["wsgi.multithread"] = True
+        try:
+            pieces = self.wsgi(environ, answer.start_response)
+            try:
+                for piece in pieces:
+                    answer.write(piece)
+                answer.close()
+            finally:
+                if hasattr(pieces, "close"):
+                    pieces.close()
+        except OSError:
+            raise
+        except Exception:
+            if not answer.headers_sent:
+                raise
+            self.log.exception("an answer broke off")
+            raise StopIteration from None
+        finally:
+            if self.nr % TURN == 0:
+                _next_turn(0)
+        if answer.should_close():
+            raise StopIteration
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer a request that never reached the application, and close."""
@@ -53,15 +140,6 @@ class StoreWorker(GeventWorker):  # type: ignore[misc]
             util.write(client, f"HTTP/1.1 {status_line(problem)}\r\n{head}\r\n".encode("latin-1") + body)
         except OSError:
             self.log.debug("the client has gone before it could be told")
-
-    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
-        """Serve one request, and after some let the others have their turn: a connection whose next request is
-        there already would keep the process to itself."""
-        try:
-            return super().handle_request(listener_name, req, sock, addr)
-        finally:
-            if self.nr % TURN == 0:
-                _next_turn(0)
 
 
 class StoreLogger(Logger):  # type: ignore[misc]

@@ -16,6 +16,12 @@ pytestmark = pytest.mark.e2e
 LEAST = 10_000
 QUIET = 8.0  # longer than an idle client rests: an old answer after that would have come
 RATE = 170.0
+# Goal and limit, in seconds: a missed goal is shown, above the limit the loop is broken.
+LIMITS = {
+    "bump -> Synced": (3, 15),
+    "bump -> all answers new": (25, 40),
+    "push -> all answers new": (60, 120),
+}
 
 
 def test_a_push_rolls_out_and_nobody_sees_an_error(cluster: Cluster, loop: Loop) -> None:
@@ -50,13 +56,10 @@ def test_a_push_rolls_out_and_nobody_sees_an_error(cluster: Cluster, loop: Loop)
         "bump -> all answers new": all_new - bump.ended,
         "push -> all answers new": all_new - pushed.began,
     }
-    goals = {
-        "bump -> Synced": "<= 3 s",
-        "bump -> all answers new": "<= 25 s",
-        "push -> all answers new": "<= 60 s",
-    }
     for name, seconds in times.items():
-        figure(name, f"{seconds:.1f} s", 1, goals.get(name, ""))
+        goal, _ = LIMITS.get(name, (0, 0))
+        missed = " MISSED" if goal and seconds > goal else ""
+        figure(name, f"{seconds:.1f} s", 1, f"<= {goal} s{missed}" if goal else "")
     figure(
         "failed requests over a roll-out",
         f"{verdict.failures} (p < {verdict.bound:.1e})",
@@ -69,8 +72,8 @@ def test_a_push_rolls_out_and_nobody_sees_an_error(cluster: Cluster, loop: Loop)
     figures |= {"failed": verdict.failures, "p99_ms": during.p99 if during else 0}
     ledger.record("push-to-live", verdict.ok, verdict.requests, figures)
     nobody_saw_an_error(verdict, LEAST)
-    assert times["bump -> all answers new"] <= 25
-    assert times["push -> all answers new"] <= 60
+    for name, (least, most) in LIMITS.items():
+        assert times[name] <= most, f"{name}: {times[name]:.1f} s; the goal is {least} s, the limit {most} s"
 
 
 def wait_synced(cluster: Cluster, commit: str, timeout: float) -> float:

@@ -75,17 +75,24 @@ def test_what_is_over_the_bound_is_refused_at_once_and_probes_are_not(settings: 
     assert "store_requests_in_flight 0.0" in text
 
 
-def test_a_turn_that_takes_too_long_refuses_the_rest_of_it(settings: Settings) -> None:
+def test_turns_that_stay_long_refuse_the_rest_of_each_but_a_single_one_does_not(settings: Settings) -> None:
     held, metrics = Held(), Metrics("v")
     held.go.set()
     gate = Gate(held, settings, metrics)
+    now = time.monotonic()
+    for start in (now - 1.04, now - 1.02, now - 1.0):
+        gate._next_turn(start)
     assert ask(gate, "/api/v1/products")[0] == "200 OK"
-    gate._turn = time.monotonic() - 0.15
+    for start in (now - 1.0, now - 0.7, now - 0.4):
+        gate._next_turn(start)
+    assert ask(gate, "/api/v1/products")[0].startswith("503")
+    gate._next_turn(now)
     assert ask(gate, "/api/v1/products")[0] == "200 OK"
-    gate._turn = time.monotonic() - 0.5
+    for start in (now - 1.0, now - 0.7, now - 0.4):
+        gate._next_turn(start)
     assert ask(gate, "/api/v1/products")[0].startswith("503")
     assert ask(gate, "/livez")[0] == "200 OK"
-    assert 'store_overload_total{reason="queue"} 1.0' in generate_latest(metrics.registry).decode()
+    assert 'store_overload_total{reason="queue"} 2.0' in generate_latest(metrics.registry).decode()
 
 
 def test_an_application_that_fails_gives_its_place_back(settings: Settings) -> None:

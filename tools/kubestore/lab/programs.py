@@ -48,7 +48,7 @@ class Component:
         return {NAMES.get(path, re.sub(r"/v\d+$", "", path).rpartition("/")[2]): path for path in lines}
 
     def version(self, module: str) -> str:
-        """The version of `module` that go.mod requires, such as `v1.37.2`."""
+        """The version of `module` that go.mod requires, with its v."""
         found = re.search(rf"^(?:require )?\s*{re.escape(module)} (v\S+)", self.requirements, re.M)
         if not found:
             raise KubestoreError(f"{self.folder}/go.mod does not require {module}")

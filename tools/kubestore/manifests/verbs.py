@@ -9,7 +9,7 @@ import click
 from kubestore import paths
 from kubestore.errors import KubestoreError
 from kubestore.manifests import adopt as adoption
-from kubestore.manifests import findings, live, objects, remotes, render, schemas
+from kubestore.manifests import findings, flows, live, objects, outside, remotes, render, schemas
 from kubestore.manifests import images as pictures
 from kubestore.manifests import validate as validation
 from kubestore.ui import say, table
@@ -100,3 +100,25 @@ def adopt(url: str, owner: str, host: str, root: Path) -> None:
     for name in changed:
         click.echo(name)
     say(f"{len(changed)} files changed; look at `git diff`, run `make validate`, and commit")
+
+
+@click.command()
+@ROOT
+def policies(root: Path) -> None:
+    """Print docs/policies.md: flows, namespaces and admission policies as they are rendered."""
+    click.echo(flows.page(objects.world(root, render.build_all(_tree(root), remotes.gitconfig()))), nl=False)
+
+
+@click.command()
+@click.option("--program", default="checkov", help="Where checkov is installed (pip install checkov, apart).")
+@ROOT
+def checkov(program: str, root: Path) -> None:
+    """Show the manifests to checkov: ours must not fail, upstream's are told beside."""
+    world = objects.world(root, render.build_all(_tree(root), remotes.gitconfig()))
+    found = outside.verdicts(world, Path(program))
+    rows = [
+        (v.build, "ours" if v.ours else "upstream", v.passed, v.failed, " ".join(v.checks)) for v in found
+    ]
+    click.echo(table(rows, ("BUILD", "WHOSE", "PASSED", "FAILED", "CHECKS")))
+    if any(verdict.failed for verdict in found if verdict.ours):
+        sys.exit(1)

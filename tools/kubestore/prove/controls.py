@@ -17,7 +17,7 @@ from kubestore.prove.twin import Object, Twin, container, set_env
 from kubestore.prove.workcopy import Workcopy
 
 NAMESPACE = "kubestore-e2e-controls"
-RATE = 250.0
+RATE = 120.0
 MOST_TRIES = 3
 
 

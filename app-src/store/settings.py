@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PREFIX = "STORE_"
+DAY_S = 24 * 3600
 
 
 class SettingsError(ValueError):
@@ -31,7 +32,7 @@ class Settings:
     deadline_ms: int = 4000
     cookie_secure: bool = False
     origins: frozenset[str] = frozenset()
-    session_ttl_s: int = 7 * 24 * 3600
+    session_ttl_s: int = 7 * DAY_S
     session_trial_s: int = 30 * 60
     sessions_max: int = 100_000
     admin_token: str = field(default="", repr=False)
@@ -80,25 +81,26 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
     """Read `Settings` from `env` (the process's environment by default); raises `SettingsError`."""
     read = _Reader(os.environ if env is None else env)
     catalog = read.text("CATALOG_FILE", "")
+    usual = Settings()
     settings = Settings(
-        redis_host=read.text("REDIS_HOST", "redis"),
-        redis_port=read.number("REDIS_PORT", 6379, 1, 65535),
+        redis_host=read.text("REDIS_HOST", usual.redis_host),
+        redis_port=read.number("REDIS_PORT", usual.redis_port, 1, 65535),
         redis_password=read.text("REDIS_PASSWORD", ""),
-        redis_connections=read.number("REDIS_CONNECTIONS", 64, 4, 1024),
+        redis_connections=read.number("REDIS_CONNECTIONS", usual.redis_connections, 4, 1024),
         catalog_file=Path(catalog) if catalog else None,
-        drain_file=Path(read.text("DRAIN_FILE", "/tmp/draining")),  # noqa: S108
-        version=read.text("VERSION", "dev"),
-        log_level=read.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
-        listen=read.text("LISTEN", "0.0.0.0:8080"),
-        metrics_port=read.number("METRICS_PORT", 9100, 0, 65535),
-        inflight_limit=read.number("INFLIGHT_LIMIT", 256, 1, 100_000),
-        queue_limit_ms=read.number("QUEUE_LIMIT_MS", 200, 1, 60_000),
-        deadline_ms=read.number("DEADLINE_MS", 4000, 50, 60_000),
+        drain_file=Path(read.text("DRAIN_FILE", str(usual.drain_file))),
+        version=read.text("VERSION", usual.version),
+        log_level=read.choice("LOG_LEVEL", usual.log_level, ("debug", "info", "warning", "error")),
+        listen=read.text("LISTEN", usual.listen),
+        metrics_port=read.number("METRICS_PORT", usual.metrics_port, 0, 65535),
+        inflight_limit=read.number("INFLIGHT_LIMIT", usual.inflight_limit, 1, 100_000),
+        queue_limit_ms=read.number("QUEUE_LIMIT_MS", usual.queue_limit_ms, 1, 60_000),
+        deadline_ms=read.number("DEADLINE_MS", usual.deadline_ms, 50, 60_000),
         cookie_secure=read.choice("COOKIE_SECURE", "false", ("true", "false")) == "true",
         origins=frozenset(read.text("ORIGINS", "").replace(",", " ").split()),
-        session_ttl_s=read.number("SESSION_TTL_S", 7 * 24 * 3600, 10, 90 * 24 * 3600),
-        session_trial_s=read.number("SESSION_TRIAL_S", 30 * 60, 1, 90 * 24 * 3600),
-        sessions_max=read.number("SESSIONS_MAX", 100_000, 1, 100_000_000),
+        session_ttl_s=read.number("SESSION_TTL_S", usual.session_ttl_s, 10, 90 * DAY_S),
+        session_trial_s=read.number("SESSION_TRIAL_S", usual.session_trial_s, 1, 90 * DAY_S),
+        sessions_max=read.number("SESSIONS_MAX", usual.sessions_max, 1, 100_000_000),
         admin_token=read.secret("ADMIN_TOKEN", 24),
         admin_token_next=read.secret("ADMIN_TOKEN_NEXT", 24),
     )

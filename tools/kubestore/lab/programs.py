@@ -121,6 +121,7 @@ COMPONENTS = {
         Component("kubeconform"),
         Component("act"),
         Component("actionlint"),
+        Component("gitleaks"),
     )
 }
 

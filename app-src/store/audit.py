@@ -1,5 +1,6 @@
 """Does everything add up? The ledger against stock and orders, at one position of the ledger."""
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -209,9 +210,10 @@ def _scan(db: Database) -> Iterator[str]:
 
 
 def _acks(path: Path) -> Iterator[Ack]:
-    """The lines of the file; raises `CatalogError`'s sibling `AcksError` with the line's number."""
+    """The lines of the file, or of standard input for `-`; raises `AcksError` with the line's number."""
     try:
-        for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        for number, line in enumerate(content.splitlines(), 1):
             if line.strip():
                 try:
                     yield msgspec.json.decode(line, type=Ack)

@@ -152,6 +152,7 @@ def _change(mode: str, sku: str, quantity: int, expected: str) -> Response:
 def _refusal(outcome: str) -> Problem:
     refusals: dict[str, Problem] = {
         "changed": Problem(412, "cart-changed", "the cart has changed since; read it again"),
+        "no-cart": not_found("there is no cart"),
         "unknown-sku": invalid("there is no such product", "/sku"),
         "quantity": Problem(409, "cart-limit", "a line holds at most 99 pieces", field="/quantity"),
         "lines": Problem(409, "cart-limit", "a cart holds at most 50 lines", field="/sku"),

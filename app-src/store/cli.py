@@ -35,7 +35,9 @@ def parser() -> argparse.ArgumentParser:
         "--wait", type=float, default=10, metavar="S", help="for Redis, in seconds (default 10)"
     )
     audit = verbs.add_parser("audit", help="does everything add up? exit code 1 if not")
-    audit.add_argument("--acks", type=Path, metavar="FILE", help="JSON lines of what clients were told")
+    audit.add_argument(
+        "--acks", type=Path, metavar="FILE", help="JSON lines of what clients were told; - for standard input"
+    )
     for command in (check, apply, audit):
         command.add_argument("--json", action="store_true", help="print JSON")
     return top

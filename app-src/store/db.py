@@ -29,6 +29,7 @@ from store.settings import Settings
 
 CONNECT_TIMEOUT_S: Final = 0.5
 SOCKET_TIMEOUT_S: Final = 1.5
+HANDSHAKE_S: Final = 0.25
 PAUSES_S: Final = (0.0, 0.02, 0.05, 0.1, 0.2)
 
 _NOT_NOW = ("LOADING", "BUSY", "TRYAGAIN", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "UNBLOCKED")
@@ -212,7 +213,7 @@ class Database:
             if not self._address.is_path:
                 connection.host = self._address.current(left)
             connection.socket_connect_timeout = min(CONNECT_TIMEOUT_S, left)
-            connection.socket_timeout = min(SOCKET_TIMEOUT_S, left)
+            connection.socket_timeout = max(HANDSHAKE_S, min(SOCKET_TIMEOUT_S, left))
             connection.connect()
             connection.socket_timeout = SOCKET_TIMEOUT_S
 

@@ -18,7 +18,7 @@ from store.parts import Parts, parts
 from store.refusals import info
 from store.snapshot import ListPage, Snapshot, View
 
-KEPT_PAGES: Final = 512
+KEPT_PAGES: Final = 128
 LIVE_S: Final = 0.3
 
 PATH: Final = "/api/v1/products"

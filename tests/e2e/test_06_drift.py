@@ -34,9 +34,9 @@ def env_of(cluster: Cluster) -> dict[str, Any]:
     return {entry["name"]: entry for entry in pod["containers"][0].get("env", [])}
 
 
-def port_of(cluster: Cluster) -> int:
-    """The Service's port."""
-    return int(cluster.api.get(SERVICE)["spec"]["ports"][0]["port"])
+def port_of(cluster: Cluster) -> str:
+    """The pods' port that the Service sends to."""
+    return str(cluster.api.get(SERVICE)["spec"]["ports"][0]["targetPort"])
 
 
 def settings_map(cluster: Cluster) -> str:
@@ -65,10 +65,10 @@ def test_drift_by_hand_is_healed(cluster: Cluster, loop: Loop) -> None:
     times.append(healed("an environment variable", lambda: VARIABLE in env_of(cluster)))
     cluster.rolled_out(120)
     cluster.settled(60, STORE)
-    with when("the Service's port is changed by hand", 10):
-        patch = '[{"op": "replace", "path": "/spec/ports/0/port", "value": 8081}]'
+    with when("the Service is sent to another port by hand", 10):
+        patch = '[{"op": "replace", "path": "/spec/ports/0/targetPort", "value": "metrics"}]'
         kubectl.run("-n", STORE, "patch", "service", STORE, "--type=json", "-p", patch)
-    times.append(healed("the Service's port", lambda: port_of(cluster) == 8080))
+    times.append(healed("the Service's port", lambda: port_of(cluster) == "http"))
     cluster.settled(60, STORE)
     path = settings_map(cluster)
     uid = cluster.api.get(path)["metadata"]["uid"]
@@ -90,5 +90,5 @@ def test_an_object_that_git_no_longer_has_is_pruned(cluster: Cluster, loop: Loop
         wait.until(lambda: cluster.exists(path), "the ConfigMap", 30)
     with when("it is removed from Git", 60):
         loop.revert()
-    with then("it is pruned", 30):
-        wait.until(lambda: not cluster.exists(path), "the ConfigMap pruned", 30)
+    with then("it is pruned", 60):
+        wait.until(lambda: not cluster.exists(path), "the ConfigMap pruned", 60)

@@ -2,7 +2,7 @@
 -- KEYS op:<operation>, sessions, catalog, catalog:meta, then session:<sid>, cart:<sid>, session-orders:<sid> of the claimed
 --      session and of the one to make if there is no such session
 -- ARGV now ms, ttl ms, trial ms, sessions allowed, claimed sid, new sid, operation, mode, sku, quantity, if-match
--- Reply {outcome, sid, 1 if made, revision, catalog revision, sku, quantity, ...}; outcome ok, changed, unknown-sku, lines,
+-- Reply {outcome, sid, 1 if made, revision, catalog revision, sku, quantity, ...}; outcome ok, changed, no-cart, unknown-sku, lines,
 -- quantity or sessions, and only ok has written anything. A repeated operation gets the first reply again.
 local operation, sessions, catalog = KEYS[1], KEYS[2], KEYS[3]
 local now, ttl = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -31,6 +31,7 @@ end
 
 if expected ~= '' and expected ~= '*' and expected ~= (revision or '0') then return {'changed'} end
 if mode == 'remove' then
+  if made == 1 then return {'no-cart'} end
   quantity = 0
 else
   local document = redis.call('HGET', catalog, sku)

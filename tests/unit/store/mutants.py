@@ -60,6 +60,7 @@ MUTANTS = (
     Mutant("100-pieces", "cart_change", "if quantity > 99", "if quantity > 100"),
     Mutant("51-lines", "cart_change", "count >= 50", "count >= 51"),
     Mutant("token-taken-up", "cart_change", "if redis.call('HLEN', session) == 0 then", "if sid == '' then"),
+    Mutant("remove-makes-a-session", "cart_change", "if made == 1 then return {'no-cart'} end", ""),
     Mutant("sessions-unbounded", "cart_change",
            "if redis.call('ZCARD', sessions) >= tonumber(ARGV[4])", "if false"),
     Mutant("places-not-freed", "cart_change", "redis.call('ZREMRANGEBYSCORE', sessions, '-inf', now)", ""),

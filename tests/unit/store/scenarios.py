@@ -317,6 +317,15 @@ def a_token_that_was_not_given_out_is_not_taken_up(app: Flask, raw: Raw) -> None
 
 
 @scenario
+def removing_makes_no_session(app: Flask, raw: Raw) -> None:
+    shopper = Shopper(app)
+    assert shopper.remove("T-01").status_code == 404
+    shopper.client.set_cookie("store_session", "A" * 22)
+    assert shopper.remove("T-01").status_code == 404
+    assert raw.keys("session:*") == []
+
+
+@scenario
 def sessions_are_bounded_and_free_places_are_found(app: Flask, raw: Raw) -> None:
     most = app.extensions["store"].settings.sessions_max
     raw.zadd("sessions", {f"s{number}": 10**15 for number in range(most - 1)})

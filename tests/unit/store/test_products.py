@@ -103,7 +103,7 @@ def test_what_is_not_sold_is_not_found(client: FlaskClient, store: Parts) -> Non
 def test_the_listing_of_every_query_is_not_kept_for_ever(client: FlaskClient, store: Parts) -> None:
     for number in range(600):
         client.get(f"/api/v1/products?q=x{number}")
-    assert len(store.snapshot.view.pages) <= 512
+    assert len(store.snapshot.view.pages) <= 128
 
 
 def test_without_redis_the_catalog_is_shown_and_says_how_old_it_is(

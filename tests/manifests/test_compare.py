@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 from kubestore.manifests.compare import TRACKING, differences
+from kubestore.manifests.kustomization import Closure
 from kubestore.manifests.objects import Application, Cluster, Obj, Sources
 from kubestore.manifests.render import Build
-from kubestore.manifests.kustomization import Closure
 from kubestore.paths import REPO
 
 

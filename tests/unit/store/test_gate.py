@@ -78,7 +78,7 @@ def test_what_is_over_the_bound_is_refused_at_once_and_probes_are_not(settings: 
 def test_turns_that_stay_long_refuse_the_rest_of_each_but_a_single_one_does_not(settings: Settings) -> None:
     held, metrics = Held(), Metrics("v")
     held.go.set()
-    gate = Gate(held, settings, metrics)
+    gate = Gate(held, replace(settings, queue_limit_ms=200), metrics)
     now = time.monotonic()
     for start in (now - 1.04, now - 1.02, now - 1.0):
         gate._next_turn(start)

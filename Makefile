@@ -34,6 +34,7 @@ purge: venv ## Stop the cluster and forget its data
 	@$(KUBESTORE) purge
 
 test: lint ## Run everything that needs no cluster
+	@$(KUBESTORE) build kustomize kubeconform gitleaks
 	@$(PYTEST)
 
 # What explores at length is left to `make test`, since a release waits for this.
@@ -54,6 +55,7 @@ lint: venv ## Check style and types
 	@$(PYTHON) -m mypy
 
 validate: venv ## Render every manifest and check it as the cluster will
+	@$(KUBESTORE) build kustomize kubeconform gitleaks
 	@$(KUBESTORE) validate
 
 load: venv ## Drive a Black Friday against the running store

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 
 from store import catalog, sessions
 from store.answers import decode, encode, json_body, json_response
-from store.errors import Problem, invalid, not_found, unavailable
+from store.errors import Problem, UnavailableError, invalid, not_found, unavailable
 from store.parts import Parts, parts
 from store.snapshot import View
 
@@ -118,7 +118,12 @@ def read(store: Parts, sid: str) -> tuple[dict[str, int], str, View]:
 def _view(store: Parts, revision: str) -> View:
     """The catalog as it was applied when a script ran, so that no cart shows yesterday's prices."""
     view = store.snapshot.view
-    return view if view.revision == revision else store.snapshot.refresh()
+    if view.revision == revision:
+        return view
+    try:
+        return store.snapshot.refresh()
+    except UnavailableError:
+        return view
 
 
 def cart_key(sid: str) -> str:

@@ -71,6 +71,14 @@ class _RetryError(Exception):
     """This attempt failed in a way that another attempt may mend."""
 
 
+def _left(until: float) -> float:
+    """Seconds until `until`, more than none."""
+    left = until - time.monotonic()
+    if left <= 0:
+        raise _RetryError("the deadline has passed")
+    return left
+
+
 class Database:
     """A bounded set of connections to one Redis, safe to use from many greenlets or threads."""
 
@@ -81,8 +89,6 @@ class Database:
         self._free: queue.LifoQueue[Any] = queue.LifoQueue()
         for _ in range(settings.redis_connections):
             self._free.put(None)
-        self._generation = 0
-        self._pid = os.getpid()
 
     # -- what the rest of the store calls -------------------------------------------------------------
 
@@ -147,11 +153,8 @@ class Database:
     def _attempt(self, attempt: Attempt, until: float) -> Any:
         connection = self._take(until)
         try:
-            left = until - time.monotonic()
-            if left <= 0:
-                raise _RetryError("the deadline has passed")
-            self._prepare(connection, left)
-            return attempt(connection, min(SOCKET_TIMEOUT_S, left))
+            self._prepare(connection, _left(until))
+            return attempt(connection, min(SOCKET_TIMEOUT_S, _left(until)))
         except (redis_errors.ConnectionError, redis_errors.TimeoutError, OSError) as error:
             connection.disconnect()
             if isinstance(error, redis_errors.AuthenticationError):
@@ -177,7 +180,7 @@ class Database:
             return CannotWriteError(f"Redis cannot write now: {error}")
         if code in ("WRONGTYPE", "CORRUPT"):
             return CorruptDataError(str(error))
-        if code == "NOPERM" or "max number of clients" in str(error):
+        if code == "NOPERM":
             return UnavailableError(f"Redis refused the call: {error}")
         return error
 

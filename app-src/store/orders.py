@@ -14,7 +14,7 @@ from flask import Blueprint, Response, request
 
 from store import carts, catalog, sessions
 from store.answers import decode, encode, json_body, json_response
-from store.errors import CorruptDataError, Problem, not_found
+from store.errors import CorruptDataError, Problem, UnavailableError, not_found
 from store.logs import stamp
 from store.pages import Page, cursor_of, paging, parameters
 from store.parts import Parts, parts
@@ -136,7 +136,11 @@ def checkout() -> Response:
     except Problem:
         _replay_if_known(store, who, print_)
         raise
-    reply = store.db.script("checkout", *_call(store, who, print_, wanted))
+    try:
+        reply = store.db.script("checkout", *_call(store, who, print_, wanted))
+    except UnavailableError:
+        store.metrics.orders.labels("unavailable").inc()
+        raise
     return _outcome(store, reply)
 
 

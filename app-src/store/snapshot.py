@@ -1,6 +1,6 @@
 """The catalog and its stock in memory, so that reading the store needs no Redis.
 
-One background loop asks twice a second; a listing therefore shows stock that is at most a second old, or says
+One background loop asks more than twice a second; a listing therefore shows stock that is at most a second old, or says
 so with `X-Store-Degraded`.
 """
 
@@ -124,7 +124,10 @@ class Snapshot:
     def _seed(self) -> None:
         path = self._settings.catalog_file
         assert path is not None
-        done = catalog.apply(self._db, catalog.read(path), only_if_none=True)
+        try:
+            done = catalog.apply(self._db, catalog.read(path), only_if_none=True)
+        except catalog.CatalogError as error:
+            raise UnavailableError(f"there is no catalog, and the mounted one is wrong: {error}") from error
         log.info("no catalog found: %s of %s, revision %s", done.outcome, path, done.revision[:12])
 
     def _run(self) -> None:
@@ -134,7 +137,7 @@ class Snapshot:
                 with deadline(started + CALL_S):
                     self.refresh()
                 self._tell("")
-            except (UnavailableError, CorruptDataError, catalog.CatalogError) as error:
+            except (UnavailableError, CorruptDataError) as error:
                 self._tell(str(error))
             except Exception:
                 log.exception("the snapshot could not be refreshed")

@@ -49,7 +49,7 @@ def python() -> Path:
         print("installing what the store is compared with …", file=sys.stderr)
         shutil.rmtree(home, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", home], check=True)
-        pip = [home / "bin/python", "-m", "pip", "install", "--quiet", "--require-hashes"]
+        pip: list[str | Path] = [home / "bin/python", "-m", "pip", "install", "--quiet", "--require-hashes"]
         subprocess.run([*pip, "--only-binary", ":all:", "-r", locked], check=True)
         ready.touch()
     return home / "bin/python"

@@ -9,7 +9,18 @@ from click.testing import CliRunner
 
 from kubestore.errors import KubestoreError
 from kubestore.lab import programs
-from kubestore.manifests import adopt, images, objects, remotes, render, repository, schemas, validate, verbs
+from kubestore.manifests import (
+    adopt,
+    flows,
+    images,
+    objects,
+    remotes,
+    render,
+    repository,
+    schemas,
+    validate,
+    verbs,
+)
 from kubestore.manifests.objects import World
 from kubestore.paths import REPO
 
@@ -201,3 +212,20 @@ def test_argocd_reads_our_health_checks(
     options = ["--argocd-cm-path", tmp_path / "cm.yaml", "--load-cluster-settings=false"]
     said = run([programs.path("argocd"), *command, *options], timeout=30).stdout
     assert f"STATUS: {wanted}" in said
+
+
+def test_the_page_of_policies_is_what_is_rendered(world: World) -> None:
+    assert (REPO / "docs/policies.md").read_text() == flows.page(world), (
+        "run `kubestore policies > docs/policies.md`"
+    )
+
+
+@pytest.mark.parametrize("folder", ["apps", "clusters"])
+def test_every_app_opens_with_a_short_readme(folder: str) -> None:
+    files = [
+        REPO / folder / "README.md",
+        *((path / "README.md") for path in (REPO / "apps").iterdir() if path.is_dir()),
+    ]
+    for file in files:
+        if file.parent.name != "monitoring":
+            assert len(file.read_text().splitlines()) <= 25, file

@@ -139,6 +139,18 @@ def test_without_redis_the_catalog_is_shown_and_says_how_old_it_is(
     assert shopper.lines() == {"T-01": 1}
 
 
+def test_an_emptied_redis_with_a_broken_mounted_file_is_unavailable_not_a_mistake(
+    app: Flask, raw: Any, catalog_file: Any
+) -> None:
+    shopper = Shopper(app)
+    shopper.add("T-01")
+    raw.flushall()
+    catalog_file.write_text("{")
+    assert shopper.cart().status_code == 200
+    assert shopper.add("T-01").status_code == 422
+    assert shopper.client.get("/api/v1/products").status_code == 200
+
+
 def test_a_pod_that_starts_without_redis_is_not_ready_and_refuses(settings: Settings) -> None:
     app = create_app(replace(settings, redis_host="/nonexistent", deadline_ms=100), background=False)
     client = app.test_client()

@@ -29,6 +29,10 @@ class Result:
     skipped: int = 0
 
 
+# Texts of objects that kubeconform has found valid in this process, which need not be asked about again.
+_valid: set[str] = set()
+
+
 def check(objects: Iterable[Obj]) -> Result:
     """Check every object; equal ones are given to kubeconform once."""
     result = Result()
@@ -36,23 +40,32 @@ def check(objects: Iterable[Obj]) -> Result:
     for obj in objects:
         result.seen += 1
         texts.setdefault(json.dumps(obj.data, sort_keys=True), []).append(obj)
-    with tempfile.TemporaryDirectory(prefix="kubestore-conform-") as scratch:
-        groups = {}
-        for number, (text, group) in enumerate(texts.items()):
-            file = Path(scratch) / f"{number}.json"
-            file.write_text(text)
-            groups[str(file)] = group
-        said = _kubeconform(scratch) if groups else {"resources": [], "summary": {}}
-    summary = said["summary"]
-    result.skipped = summary.get("skipped", 0)
-    judged = sum(summary.get(key, 0) for key in ("valid", "invalid", "errors"))
-    if judged + result.skipped < len(groups):
-        raise KubestoreError(f"kubeconform judged {judged} of {len(groups)} objects")
+    said, groups = _ask([text for text in texts if text not in _valid])
+    result.skipped = said["summary"].get("skipped", 0)
     result.checked = result.seen - result.skipped
     for resource in said["resources"]:
-        for obj in groups[resource["filename"]]:
+        for obj in texts[groups[resource["filename"]]]:
             result.findings += _findings(obj, resource)
+    if not result.skipped:
+        _valid.update(set(texts) - {groups[resource["filename"]] for resource in said["resources"]})
     return result
+
+
+def _ask(texts: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """What kubeconform says, and the text that each file name in it stands for."""
+    groups: dict[str, str] = {}
+    if not texts:
+        return {"resources": [], "summary": {}}, groups
+    with tempfile.TemporaryDirectory(prefix="kubestore-conform-") as scratch:
+        for number, text in enumerate(texts):
+            file = Path(scratch) / f"{number}.json"
+            file.write_text(text)
+            groups[str(file)] = text
+        said = _kubeconform(scratch)
+    judged = sum(said["summary"].get(key, 0) for key in ("valid", "invalid", "errors", "skipped"))
+    if judged != len(groups):
+        raise KubestoreError(f"kubeconform judged {judged} of {len(groups)} objects")
+    return said, groups
 
 
 def _kubeconform(folder: str) -> dict[str, Any]:

@@ -7,9 +7,8 @@ from typing import cast
 from kubestore import paths
 from kubestore.errors import KubestoreError
 from kubestore.lab import programs
-from kubestore.lab.bootstrap import UPSTREAM
-from kubestore.lab.forge import mirrors
-from kubestore.lab.forge.settings import Settings
+
+FOLDER = "upstream"
 
 
 def gitconfig() -> dict[str, str]:
@@ -18,22 +17,34 @@ def gitconfig() -> dict[str, str]:
     Empty when a mirror cannot be made, because the module is not in the cache and cannot be fetched: then
     git uses what the caller's own environment says, or the network.
     """
-    folder = paths.CACHE / "upstream"
+    folder = paths.CACHE / FOLDER / _key()
     config = folder / "gitconfig"
-    try:
-        for name, (component, module, kept) in UPSTREAM.items():
-            version = programs.COMPONENTS[component].version(module)
-            tag = folder / "mirrors" / f"{name}.git" / "refs" / "tags" / version
-            if not tag.exists():
-                source = programs.COMPONENTS[component].module_dir(module)
-                settings = cast(Settings, SimpleNamespace(mirrors=folder / "mirrors"))
-                mirrors.mirror(settings, name, source, version, mirrors.PUBLIC[name], kept)
-    except (KubestoreError, OSError):
-        return {}
-    wanted = mirrors.gitconfig(str(folder))
-    if not config.exists() or config.read_text() != wanted:
-        config.write_text(wanted)
+    if not config.exists():
+        try:
+            text = _mirrored(folder)
+        except (KubestoreError, OSError):
+            return {}
+        config.write_text(text)
     return {"GIT_CONFIG_GLOBAL": str(config)}
+
+
+def _key() -> str:
+    """Names the pins that the mirrors are made from."""
+    return "-".join(programs.COMPONENTS[name].key for name in ("kubernetes", "local-path-provisioner"))
+
+
+def _mirrored(folder: Path) -> str:
+    """Make the mirrors and return the configuration that leads to them."""
+    from kubestore.lab.bootstrap import UPSTREAM  # needed once per pin, and much comes with it
+    from kubestore.lab.forge import mirrors
+    from kubestore.lab.forge.settings import Settings
+
+    settings = cast(Settings, SimpleNamespace(mirrors=folder / "mirrors"))
+    for name, (component, module, kept) in UPSTREAM.items():
+        pinned = programs.COMPONENTS[component]
+        source, version = pinned.module_dir(module), pinned.version(module)
+        mirrors.mirror(settings, name, source, version, mirrors.PUBLIC[name], kept)
+    return mirrors.gitconfig(str(folder))
 
 
 def pinned(url: str) -> bool:

@@ -1,7 +1,8 @@
 """The whole validation: render, schemas, rules, secrets, and the API server itself when asked."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,9 +11,9 @@ from kubestore.manifests import conform, leaks, live, objects, remotes, render
 from kubestore.manifests.findings import Finding
 from kubestore.manifests.objects import World
 from kubestore.manifests.render import Build
-from kubestore.manifests.rules import monitoring, registry
+from kubestore.manifests.rules import registry
 
-PROGRAMS = ["kustomize", "kubeconform"]
+PROGRAMS = ["kustomize", "kubeconform", "gitleaks"]
 RENDERED = "correct what kustomize names; `kustomize build` of the folder shows it alone"
 
 
@@ -26,7 +27,6 @@ class Report:
     checked: int = 0
     skipped: int = 0
     not_rendered: list[str] = field(default_factory=list)
-    unchecked: list[str] = field(default_factory=list)
     exceptions: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -34,7 +34,6 @@ class Report:
         """What a person reads last."""
         lines = [f"exception: {text}" for text in self.exceptions]
         lines += [f"not rendered: {text}" for text in self.not_rendered]
-        lines += [f"not checked: {text}" for text in self.unchecked]
         counted = (
             f"{self.builds} builds, {self.seen} objects seen, {self.checked} checked, {self.skipped} skipped"
         )
@@ -49,14 +48,16 @@ def validate(root: Path, *, fast: bool = False, against: str = "") -> Report:
     that dry-runs everything.
     """
     began = time.monotonic()
-    world, report = examine(root)
-    report.findings = judge(world, report)
-    report.findings += leaks.scan(root, history=not fast)
+    programs.build(PROGRAMS)
+    with ThreadPoolExecutor(1) as beside:
+        leaking = beside.submit(leaks.scan, root, history=not fast)
+        world, report = examine(root)
+        report.findings = judge(world, report)
+        report.findings += leaking.result()
     if against:
         report.findings += live.check(world, against)
     excused = sorted(registry.exceptions(world).items())
     report.exceptions = [f"{who} from {rule}: {why}" for (who, rule), why in excused]
-    report.unchecked = list(unchecked())
     report.findings = sorted(set(report.findings))
     report.seconds = time.monotonic() - began
     return report
@@ -91,14 +92,6 @@ def judge(world: World, report: Report, without: Iterable[str] = ()) -> list[Fin
         if build.error and places & set(build.closure.files):
             report.findings = [finding for finding in report.findings if finding.subject != build.name]
     return sorted({*report.findings, *found})
-
-
-def unchecked() -> Iterator[str]:
-    """Checks whose tool is not installed here."""
-    if not leaks.available():
-        yield "secrets (gitleaks is not among the programs)"
-    if monitoring.promql_parser is None:
-        yield "PromQL (promql-parser is not installed; run `make venv`)"
 
 
 def charts(world: World) -> list[str]:

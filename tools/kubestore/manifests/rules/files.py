@@ -46,10 +46,13 @@ def _at(world: World, file: Path, line: int, rule_name: str, what: str, fix: str
 @cache
 def _lint(world: World) -> list[tuple[Path, linter.LintProblem]]:
     return [
-        (file, problem)
-        for file in yaml_files(world)
-        for problem in linter.run(file.read_bytes(), _style(), str(file))
+        (file, problem) for file in yaml_files(world) for problem in _problems(file.read_bytes(), file.name)
     ]
+
+
+@cache
+def _problems(text: bytes, name: str) -> tuple[linter.LintProblem, ...]:
+    return tuple(linter.run(text, _style(), name))
 
 
 @rule("yaml-syntax", "each file is YAML")

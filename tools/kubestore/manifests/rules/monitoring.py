@@ -1,16 +1,12 @@
 """Rules on what is measured: monitors find a port, and queries are queries."""
 
 from collections.abc import Iterator
-from importlib import import_module
-from importlib.util import find_spec
-from typing import Any
+
+import promql_parser
 
 from kubestore.manifests.findings import Finding
 from kubestore.manifests.objects import Obj
 from kubestore.manifests.rules.registry import Scope, object_rule, scope_rule
-
-# Absent until `make venv` has run again; the report says so.
-promql_parser: Any = import_module("promql_parser") if find_spec("promql_parser") else None
 
 
 @scope_rule("monitor-port", "a ServiceMonitor or PodMonitor finds the port that it names")
@@ -50,8 +46,6 @@ def _ports(scope: Scope, monitor: Obj) -> Iterator[str]:
 
 @object_rule("promql", "the queries of rules are PromQL", "PrometheusRule")
 def promql(obj: Obj) -> Iterator[Finding]:
-    if promql_parser is None:
-        return
     for number, group in enumerate(obj.get("spec", "groups", default=[])):
         for index, entry in enumerate(group.get("rules") or []):
             try:

@@ -24,6 +24,8 @@ VERBS = {
     "validate": "kubestore.manifests.verbs:validate",
     "schemas": "kubestore.manifests.verbs:make_schemas",
     "images": "kubestore.manifests.verbs:images",
+    "policies": "kubestore.manifests.verbs:policies",
+    "checkov": "kubestore.manifests.verbs:checkov",
     "adopt": "kubestore.manifests.verbs:adopt",
     "prove": "kubestore.prove.verbs:prove",
     "load": "kubestore.prove.verbs:load",

@@ -3,10 +3,12 @@
 import json
 import os
 import sys
+from pathlib import Path
 
 import click
 
 from kubestore.instance import Instance
+from kubestore.kubectl import Kubectl
 from kubestore.lab import lifecycle, programs, secrets, status
 from kubestore.ui import say
 
@@ -55,9 +57,9 @@ def show_status(as_json: bool) -> None:
     click.echo(json.dumps(found) if as_json else status.page(found))
 
 
-def _become(program: str, *arguments: str) -> None:
-    instance = Instance.current()
-    environment = {**os.environ, **programs.environment(), "KUBECONFIG": str(instance.kubeconfig)}
+def _become(program: str, *arguments: str, kubeconfig: Path | None = None) -> None:
+    chosen = kubeconfig or Instance.current().kubeconfig
+    environment = {**os.environ, **programs.environment(), "KUBECONFIG": str(chosen)}
     sys.stdout.flush()
     os.execvpe(program, [program, *arguments], environment)  # noqa: S606
 
@@ -73,11 +75,14 @@ def kubectl(arguments: tuple[str, ...]) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def argocd(arguments: tuple[str, ...]) -> None:
     """Run argocd with the kubeconfig's rights, so that nobody needs a password."""
-    os.environ["ARGOCD_OPTS"] = (
-        "--core --kube-context " + f"kubernetes-admin@kubestore-{Instance.current().name}"
-    )
-    os.environ["ARGOCD_NAMESPACE"] = "argocd"
-    _become(str(programs.path("argocd")), *arguments)
+    instance = Instance.current()
+    # Argo CD's own settings are looked for in the context's namespace.
+    own = instance.dir / "kubeconfig-argocd"
+    own.touch(mode=0o600)
+    own.write_text(instance.kubeconfig.read_text())
+    Kubectl(own).run("config", "set-context", "--current", "--namespace=argocd")
+    os.environ["ARGOCD_OPTS"] = "--core"
+    _become(str(programs.path("argocd")), *arguments, kubeconfig=own)
 
 
 @click.command()

@@ -81,3 +81,37 @@ def test_a_file_without_exactly_one_tag_is_refused(text: str) -> None:
 
 def test_nothing_but_the_value_is_written() -> None:
     assert written(TEXT, "b@c") == TEXT.replace("unreleased", "b@c")
+
+
+def hook(clone: Path, text: str) -> None:
+    file = clone.parent / "origin.git" / "hooks" / "pre-receive"
+    file.write_text(f"#!/bin/sh\n{text}\n")
+    file.chmod(0o755)
+
+
+def test_a_refusal_is_reported_at_once_with_its_words(clone: Path) -> None:
+    tag = commit(clone, "feat: a change")
+    hook(clone, 'echo "error: main is protected"; exit 1')
+    with pytest.raises(KubestoreError, match=r"refused\n(.|\n)*main is protected"):
+        bump("embedded", tag, DIGEST, clone)
+
+
+def test_a_lost_race_is_run_again_on_the_new_main(clone: Path) -> None:
+    tag = commit(clone, "feat: a change")
+    git(clone.parent, "clone", "--quiet", "origin.git", "rival")
+    rival = clone.parent / "rival"
+    raced = clone.parent / "raced"
+    local = clone / ".git" / "hooks" / "pre-push"
+    push = (
+        f"git -C {rival} -c user.name=r -c user.email=r@kubestore.test commit --quiet --allow-empty -m rival"
+    )
+    local.write_text(
+        "#!/bin/sh\n"
+        f"test -e {raced} && exit 0\ntouch {raced}\nunset GIT_DIR\n"
+        f"{push} && git -C {rival} push --quiet origin HEAD:main\n"
+    )
+    local.chmod(0o755)
+    assert bump("embedded", tag, DIGEST, clone)
+    git(rival, "fetch", "--quiet", "origin", "main")
+    subjects = git(rival, "log", "--format=%s", "-2", "FETCH_HEAD")
+    assert subjects.splitlines() == [f"deploy(embedded): store unreleased -> {tag}", "rival"]

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
+
 from kubestore import paths, ui, wait
 from kubestore.errors import KubestoreError
 from kubestore.instance import Instance
@@ -12,6 +14,7 @@ from kubestore.lab.forge import daemons, mirrors
 from kubestore.lab.forge.repository import Repository
 from kubestore.lab.forge.runs import Run, Runs
 from kubestore.lab.forge.settings import FILE, Settings
+from kubestore.manifests import repository as whose
 from kubestore.release.bump import named, overlay
 
 ENVIRONMENT = "embedded"
@@ -68,17 +71,16 @@ class Forge:
     def write_gitconfig(self) -> None:
         """The file that makes git on this machine read public upstreams from the mirrors."""
         origin = self.settings().origin
-        text = "".join(
-            f'[url "{origin}/mirrors/{name}.git"]\n\tinsteadOf = {url}\n'
-            for name, url in mirrors.PUBLIC.items()
-        )
-        (self.instance.dir / "gitconfig").write_text(text)
+        (self.instance.dir / "gitconfig").write_text(mirrors.gitconfig(origin))
 
     def first_release(self) -> None:
-        """Release main when its overlay still says `unreleased`, so that Argo CD never sees a missing image."""
+        """Release main when the image that it names is not in the registry, so that Argo CD never misses it.
+
+        That is so in a clone, which says `unreleased`, and after a purge, when Git names what was forgotten.
+        """
         repository = Repository(self.settings())
         runs = Runs(self.settings().runs)
-        if not self._unreleased(repository):
+        if self._released(repository):
             return
         commit = repository.main
         if commit is None:
@@ -87,12 +89,16 @@ class Forge:
         run = open_runs[0] if open_runs else runs.queue("release", commit, "the first release")
         with ui.step("first release: test, build, push, bump") as step:
             run = follow(runs, run, step)
-        if run.state != "passed" or self._unreleased(repository):
+        if run.state != "passed" or not self._released(repository):
             raise KubestoreError(f"the first release failed: {run.reason}", f"its log is {runs.log(run)}")
 
-    def _unreleased(self, repository: Repository) -> bool:
+    def _released(self, repository: Repository) -> bool:
+        """Whether the registry's folder has the image that main names."""
         file = overlay(ENVIRONMENT)
-        return named(repository.show(str(file)), file) == "unreleased"
+        digest = named(repository.show(str(file)), file).partition("@sha256:")[2]
+        owner = yaml.safe_load(repository.show(str(whose.FILE)))["data"]["owner"]
+        kept = Path(self.settings().registry_data) / "docker/registry/v2/repositories" / owner / whose.NAME
+        return bool(digest) and (kept / "_manifests/revisions/sha256" / digest / "link").exists()
 
 
 def follow(runs: Runs, run: Run, step: ui.Step, limit: float = RELEASE_LIMIT) -> Run:

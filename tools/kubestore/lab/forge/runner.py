@@ -3,6 +3,7 @@
 It also tells Argo CD of accepted pushes, so that neither a push nor a run waits for that.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -28,6 +29,8 @@ TIME_LIMIT = {"release": 600.0, "check": 1200.0}
 POLL = 0.3
 TRIES = 2
 TELL_LIMIT = 300.0
+MARK = "KUBESTORE_RUN"
+STOPPED, GAVE_WAY, LATE = -1, -2, 124
 
 
 class Runner:
@@ -37,11 +40,16 @@ class Runner:
         self.settings = settings
         self.runs = Runs(settings.runs)
         self.repository = Repository(settings)
+        self.stopping = False
+
+    def stop(self, *_: object) -> None:
+        """Finish as soon as possible; a run under way is queued again."""
+        self.stopping = True
 
     def forever(self) -> None:
         """Work until the process is told to stop."""
         self._take_up()
-        while True:
+        while not self.stopping:
             self.tell()
             self._supersede()
             if run := self.runs.next():
@@ -54,6 +62,7 @@ class Runner:
         """Queue once more what a runner that died left running."""
         for run in self.runs.all():
             if run.state == "running":
+                sweep(self._mark(run))
                 if run.attempts < TRIES:
                     self.runs.change(run, state="queued")
                 else:
@@ -77,32 +86,55 @@ class Runner:
         except KubestoreError as error:
             self.runs.finish(run, "failed", error.what)
         else:
-            reason = "" if code == 0 else _reason(self.runs.log(run), code)
-            self.runs.finish(run, "failed" if code else "passed", reason)
+            self._conclude(run, code)
         finally:
             shutil.rmtree(clone, ignore_errors=True)
 
+    def _conclude(self, run: Run, code: int) -> None:
+        """Write how a run ended; one that was interrupted waits for its turn again."""
+        if code in (STOPPED, GAVE_WAY):
+            self.runs.change(run, state="queued", started=0.0, attempts=run.attempts - 1)
+        else:
+            reason = "" if code == 0 else _reason(self.runs.log(run), code)
+            self.runs.finish(run, "failed" if code else "passed", reason)
+
+    def _mark(self, run: Run) -> str:
+        """Names the processes of one run of one forge."""
+        return f"{self.settings.root}#{run.number}"
+
+    def _must_give_way(self, run: Run) -> bool:
+        """Whether a check under way holds up a release, or checks a commit that is no longer the newest."""
+        if run.workflow == "release":
+            return False
+        return any(other.state == "queued" and other.number != run.number for other in self.runs.all())
+
     def _act(self, run: Run, clone: Path) -> int:
-        """Execute the workflow file with act; returns its exit code, 124 when its time is over."""
+        """Execute the workflow file with act; returns its exit code, or why it was cut short."""
         environment = self.environment(clone)
         command = [self.settings.act, "push", "-P", PLATFORM, "-W", f"{FOLDER}/{run.workflow}.yaml", "--rm"]
         command += ["--artifact-server-path=", "--no-skip-checkout=false", "--env", "CI=true"]
         for name in sorted(environment):
             command += ["--env", f"{name}={environment[name]}"]
+        marked = {**environment, "NO_COLOR": "1", MARK: self._mark(run)}
         nice = 15 if run.workflow == "check" else 0
         with self.runs.log(run).open("w") as log:
             child = subprocess.Popen(
-                ["nice", "-n", str(nice), *command], cwd=clone, env=merged({**environment, "NO_COLOR": "1"}),
+                ["nice", "-n", str(nice), *command], cwd=clone, env=merged(marked),
                 stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
             deadline = time.monotonic() + TIME_LIMIT.get(run.workflow, 600)
             try:
-                while child.poll() is None and time.monotonic() < deadline:
+                while child.poll() is None:
+                    if self.stopping or self._must_give_way(run):
+                        return STOPPED if self.stopping else GAVE_WAY
+                    if time.monotonic() > deadline:
+                        return LATE
                     self.tell()
                     time.sleep(POLL)
-                return 124 if child.poll() is None else child.returncode
+                return child.returncode
             finally:
                 _end_group(child)
+                sweep(self._mark(run))
 
     def environment(self, clone: Path) -> dict[str, str]:
         """What makes the workflow deploy to this cluster instead of GitHub's."""
@@ -148,9 +180,29 @@ def _end_group(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
+def sweep(mark: str, limit: float = 10.0) -> None:
+    """Kill what carries a run's mark in its environment: act gives each step a session of its own."""
+    deadline = time.monotonic() + limit
+    while (found := _bearers(mark)) and time.monotonic() < deadline:
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def _bearers(mark: str) -> list[int]:
+    """Processes whose environment has the mark."""
+    wanted, found = f"{MARK}={mark}".encode(), []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if wanted in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+    return found
+
+
 def _reason(log: Path, code: int) -> str:
     """Why a run failed: the lines of its log that say so."""
-    if code == 124:
+    if code == LATE:
         return "its time was over"
     lines = [line for line in log.read_text(errors="replace").splitlines() if "| " in line]
     telling = [line.partition("| ")[2] for line in lines if "error" in line.lower() or "FAILED" in line]
@@ -162,7 +214,9 @@ def main() -> None:
     settings = Settings.load(Path(sys.argv[1]))
     with (settings.folder / "run" / "runner.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        Runner(settings).forever()
+        runner = Runner(settings)
+        signal.signal(signal.SIGTERM, runner.stop)
+        runner.forever()
 
 
 if __name__ == "__main__":

@@ -19,10 +19,16 @@ def _runs() -> Runs:
 
 
 def _newest(runs: Runs, number: int | None) -> Run:
+    """The run with that number; without one the release of the commit pushed last, or else its check."""
     everything = runs.all()
     if number is None and not everything:
         raise KubestoreError("no run yet", "git push local main starts one")
-    return everything[-1] if number is None else runs.get(number)
+    if number is not None:
+        return runs.get(number)
+    releases = [
+        run for run in everything if run.commit == everything[-1].commit and run.workflow == "release"
+    ]
+    return (releases or everything)[-1]
 
 
 @click.group()

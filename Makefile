@@ -34,7 +34,7 @@ purge: venv ## Stop the cluster and forget its data
 	@$(KUBESTORE) purge
 
 test: lint ## Run everything that needs no cluster
-	@$(KUBESTORE) build kustomize kubeconform gitleaks
+	@$(KUBESTORE) build kustomize kubeconform gitleaks act registry
 	@$(PYTEST)
 
 # What explores at length is left to `make test`, since a release waits for this.

@@ -29,7 +29,7 @@ FAILED: dict[int, int] = defaultdict(int)
 @events.init.add_listener
 def refuse_foreign_addresses(environment: Any, **_: object) -> None:
     """Nothing is ever sent to an address that is not ours."""
-    target.parse(environment.host or "")
+    target.here(environment.host or "")
 
 
 @events.request.add_listener

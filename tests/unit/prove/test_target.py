@@ -1,5 +1,8 @@
 """No load ever leaves this machine."""
 
+import json
+import subprocess
+
 import pytest
 
 from kubestore.errors import KubestoreError
@@ -42,3 +45,24 @@ def test_any_other_address_is_refused_with_a_hint(url: str) -> None:
     with pytest.raises(KubestoreError, match="no load is sent to") as error:
         target.parse(url)
     assert "198.18.0.0/15" in error.value.hint
+
+
+ROUTES = {
+    "a bridge of ours": ([{"dst": "198.18.0.11", "dev": "kubestore0", "prefsrc": "198.18.0.1"}], True),
+    "a gateway": ([{"dst": "198.18.0.11", "gateway": "10.0.0.1", "dev": "eth0"}], False),
+    "no route": ([], False),
+}
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_a_test_address_is_loaded_only_when_no_gateway_is_on_the_way(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    routes, allowed = ROUTES[name]
+    answer = subprocess.CompletedProcess(["ip"], 0, json.dumps(routes), "")
+    monkeypatch.setattr(target, "run", lambda *_, **__: answer)
+    if allowed:
+        assert target.here("http://198.18.0.11:30080").port == 30080
+    else:
+        with pytest.raises(KubestoreError, match="not on this machine now"):
+            target.here("http://198.18.0.11:30080")

@@ -12,7 +12,7 @@ from kubestore.errors import KubestoreError
 from kubestore.prove import ledger, target
 
 LOCUSTFILE = paths.REPO / "tests" / "load" / "locustfile.py"
-PEAK = 100
+PEAK = 60
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Shape:
     quiet_s: float = 15.0
     plateau_s: float = 60.0
     calm_s: float = 30.0
-    few: int = 4
+    few: int = 1
     peak: int = PEAK
-    rate_each: float = 20.0
+    rate_each: float = 25.0
 
     @property
     def total_s(self) -> float:
@@ -67,7 +67,7 @@ class Load:
     """A running locust."""
 
     def __init__(self, url: str, shape: Shape, folder: Path | None = None) -> None:
-        target.parse(url)
+        target.here(url)
         folder = folder or ledger.FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())

@@ -1,10 +1,12 @@
 """The only addresses that a proof may send to: this machine, and the range that is set aside for tests."""
 
 import ipaddress
+import json
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from kubestore.errors import KubestoreError
+from kubestore.run import run
 
 ALLOWED = (
     ipaddress.ip_network("127.0.0.0/8"),
@@ -52,6 +54,23 @@ def parse(url: str) -> Target:
     if not any(address in network for network in ALLOWED):
         raise refused(url, "is not ours")
     return Target(host, port)
+
+
+def here(url: str) -> Target:
+    """The target that `url` names, when this machine reaches it without a gateway.
+
+    With the cluster down its addresses would leave by the default route, to whoever answers there: raises
+    `KubestoreError` then, as for a foreign address.
+    """
+    found = parse(url)
+    if ipaddress.ip_address(found.host).is_loopback:
+        return found
+    routes = json.loads(
+        run(["ip", "-json", "route", "get", found.host], check=False, timeout=10).stdout or "[]"
+    )
+    if not routes or any("gateway" in route or "dev" not in route for route in routes):
+        raise KubestoreError(f"no load is sent to {url}: it is not on this machine now", "is it up? make up")
+    return found
 
 
 def refused(url: str, why: str) -> KubestoreError:

@@ -102,7 +102,7 @@ def main(argv: list[str]) -> int:
     given = arguments(argv)
     try:
         plan = Plan(
-            target.parse(given.url), rate=given.rate, seconds=given.seconds,
+            target.here(given.url), rate=given.rate, seconds=given.seconds,
             requests=given.requests, seed=given.seed,
         )  # fmt: skip
         with given.out.open("w") as file:
@@ -132,7 +132,7 @@ class Traffic:
         url: str, *, rate: float = 300.0, seconds: float = 300.0, requests: int = 200_000, seed: int = 0
     ) -> "Traffic":
         """Start the process and wait for its first answer (10 s). Raises `KubestoreError`."""
-        target.parse(url)
+        target.here(url)
         folder = Path(tempfile.mkdtemp(prefix="kubestore-traffic-"))
         journal, log = folder / "requests.jsonl", folder / "traffic.log"
         package = str(Path(kubestore.__file__).parents[1])

@@ -50,7 +50,7 @@ class Witness:
 
     def __init__(self, url: str, rate: float = 20.0, timeout: float = 10.0) -> None:
         self.account = Account()
-        self._target = target.parse(url)
+        self._target = target.here(url)
         self._pause = 1 / rate
         self._timeout = timeout
         self._carts: list[Cart] = []

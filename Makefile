@@ -55,7 +55,6 @@ lint: venv ## Check style and types
 	@$(PYTHON) -m mypy
 
 validate: venv ## Render every manifest and check it as the cluster will
-	@$(KUBESTORE) build kustomize kubeconform gitleaks
 	@$(KUBESTORE) validate
 
 load: venv ## Drive a Black Friday against the running store

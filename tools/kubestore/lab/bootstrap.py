@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kubestore import paths, ui, wait
+from kubestore import http, paths, ui, wait
 from kubestore.errors import KubestoreError
 from kubestore.instance import Instance
 from kubestore.kubectl import Kubectl
@@ -100,26 +100,25 @@ def complaints(application: dict[str, Any]) -> list[str]:
     return [f"{application['metadata']['name']}: {text[:300]}" for text in said]
 
 
+def unready(items: list[dict[str, Any]]) -> str:
+    """Which Applications are not Synced and Healthy, and what Argo CD says of it; empty when all are."""
+    rows = [summary(application) for application in items]
+    late = [row for row in rows if (row["sync"], row["health"]) != ("Synced", "Healthy")]
+    reasons = [text for application in items for text in complaints(application)] if late else []
+    return "; ".join([", ".join(f"{row['name']} {row['sync']}/{row['health']}" for row in late), *reasons])
+
+
 def converge(kubectl: Kubectl, timeout: float = 300) -> None:
     """Wait until every Application that Git names is Synced and Healthy."""
     with ui.step("applications Synced and Healthy") as step:
 
-        def unready() -> str:
-            items = applications(kubectl)
-            rows = [summary(application) for application in items]
-            late = [row for row in rows if (row["sync"], row["health"]) != ("Synced", "Healthy")]
-            reasons = [text for application in items for text in complaints(application)] if late else []
-            return "; ".join(
-                [", ".join(f"{row['name']} {row['sync']}/{row['health']}" for row in late), *reasons]
-            )
-
         def check() -> bool:
-            waiting = unready()
-            step.note(waiting)
-            return not waiting and len(applications(kubectl)) > 1
+            items = applications(kubectl)
+            step.note(unready(items))
+            return not step.detail and len(items) > 1
 
         try:
-            wait.until(check, "applications", timeout, every=2, last=unready)
+            wait.until(check, "applications", timeout, every=2, last=lambda: step.detail)
         except KubestoreError as error:
             hint = "kubestore argocd app get NAME tells more; make up goes on from here"
             raise KubestoreError(error.what, hint) from error
@@ -127,7 +126,5 @@ def converge(kubectl: Kubectl, timeout: float = 300) -> None:
 
 def store_answers(instance: Instance, timeout: float = 60) -> None:
     """Wait until the store answers through the node's port."""
-    from kubestore import http  # only `up` needs it
-
     with ui.step("the store answers"):
         wait.until(lambda: http.get(f"{instance.store_url}/readyz").status == 200, "store", timeout)

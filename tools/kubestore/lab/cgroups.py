@@ -61,15 +61,3 @@ def _remove_tree(group: Path) -> list[Path]:
         except OSError:
             left.append(Path(folder))
     return left
-
-
-def memory_bytes(name: str) -> int:
-    """Memory in use in the group `name`, page cache that can be dropped left out."""
-    if unified():
-        folder, inactive = ROOT / name, "inactive_file"
-        used = int((folder / "memory.current").read_text())
-    else:
-        folder, inactive = ROOT / "memory" / name, "total_inactive_file"
-        used = int((folder / "memory.usage_in_bytes").read_text())
-    stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-    return used - int(stat[inactive])

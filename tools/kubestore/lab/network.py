@@ -53,9 +53,3 @@ def remove_node(instance: Instance, number: int) -> None:
         run(["ip", "netns", "delete", netns(instance, number)])
     if netns(instance, number) in _links():
         run(["ip", "link", "delete", netns(instance, number)])
-
-
-def route_pods(instance: Instance, number: int, routes: dict[str, str]) -> None:
-    """In node `number`, send each range of pods (key) to the node with that address (value)."""
-    for pods, address in routes.items():
-        run(["ip", "-n", netns(instance, number), "route", "replace", pods, "via", address])

@@ -1,8 +1,6 @@
 """A node: a process tree in namespaces of its own that ends when its first process does."""
 
-import os
 import re
-import shutil
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +9,8 @@ from subprocess import CompletedProcess
 
 from kubestore import wait
 from kubestore.instance import Instance
-from kubestore.lab import cgroups, network, programs
-from kubestore.run import Process, run, spawn, start_time
+from kubestore.lab import cgroups, images, network, programs
+from kubestore.run import Process, run, spawn
 
 INIT = Path(__file__).parent / "node-init.sh"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -91,10 +89,6 @@ class Node:
         cgroups.remove(self.cgroup)
         (self.dir / "process.json").unlink(missing_ok=True)
 
-    def forget(self) -> None:
-        """Remove all that the node has kept."""
-        shutil.rmtree(self.dir, ignore_errors=True)
-
     def run(
         self, command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, timeout: float = 60,
         log: Path | None = None, check: bool = True,
@@ -125,22 +119,4 @@ class Node:
 
 def pause_image() -> str:
     """The image of the process that holds a pod's namespaces."""
-    from kubestore.lab import images  # images are described beside, and need no node
-
     return images.reference("registry.k8s.io/pause")
-
-
-def children(pid: int) -> list[int]:
-    """All processes below `pid`, nearest first."""
-    found: list[int] = []
-    queue = [pid]
-    while queue:
-        parent = queue.pop(0)
-        for task in Path(f"/proc/{parent}/task").glob("*/children"):
-            try:
-                below = [int(child) for child in task.read_text().split()]
-            except OSError:
-                continue
-            found += below
-            queue += below
-    return [child for child in found if start_time(child) is not None and child != os.getpid()]

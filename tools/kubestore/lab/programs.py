@@ -27,6 +27,11 @@ NAMES = {
 }
 
 
+def produced_name(package: str) -> str:
+    """What `go build` calls the program of a package: its last element that is no major version."""
+    return re.sub(r"/v\d+$", "", package).rpartition("/")[2]
+
+
 @dataclass(frozen=True)
 class Component:
     """One go.mod: the programs it builds and the variables stamped with its versions."""
@@ -45,7 +50,7 @@ class Component:
         text = (self.folder / "go.mod").read_text()
         block = re.search(r"^tool \(\n(.*?)^\)", text, re.M | re.S)
         lines = block.group(1).split() if block else re.findall(r"^tool (\S+)", text, re.M)
-        return {NAMES.get(path, re.sub(r"/v\d+$", "", path).rpartition("/")[2]): path for path in lines}
+        return {NAMES.get(path, produced_name(path)): path for path in lines}
 
     def version(self, module: str) -> str:
         """The version of `module` that go.mod requires, with its v."""
@@ -173,8 +178,7 @@ def _build(component: Component, step: ui.Step) -> None:
             component.folder, list(component.packages.values()), component.ldflags, partial, log, step
         )
         for program, package in component.packages.items():
-            produced = partial / re.sub(r"/v\d+$", "", package).rpartition("/")[2]
-            produced.rename(partial / program)
+            (partial / produced_name(package)).rename(partial / program)
         partial.rename(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

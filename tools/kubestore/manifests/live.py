@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,8 @@ def check(world: World, against: str) -> list[Finding]:
     with server(against) as kubectl:
         if against != "current":
             prepare(kubectl, world, {obj.kind.kind for obj in world.objects})
-        return [finding for obj in _once(world) for finding in _ask(kubectl, obj)]
+        objects = world.objects if against != "current" else _embedded(world)
+        return [finding for batch in _once(objects) for finding in _ask(kubectl, batch)]
 
 
 def prepare(kubectl: Kubectl, world: World, kinds: set[str] | None = None) -> None:
@@ -80,11 +81,16 @@ def _list(documents: list[dict[str, Any]]) -> str:
     return text.replace(UNRELEASED, f'{UNRELEASED[:-1]}@sha256:{"0" * 64}"')
 
 
-def _once(world: World) -> list[list[Obj]]:
+def _embedded(world: World) -> list[Obj]:
+    """The objects of the one cluster that `current` is."""
+    return [obj for cluster in world.clusters if cluster.name == "embedded" for obj in cluster.objects]
+
+
+def _once(objects: Iterable[Obj]) -> list[list[Obj]]:
     """Objects in batches that hold each object once; equal objects of several builds are asked about once."""
     seen: set[str] = set()
     batches: list[list[Obj]] = []
-    for obj in world.objects:
+    for obj in objects:
         text = json.dumps(obj.data, sort_keys=True)
         if text in seen or obj.kind.kind in ("CustomResourceDefinition", "List"):
             continue
@@ -119,7 +125,7 @@ def _refusal(kubectl: Kubectl, batch: list[Obj]) -> str | None:
         )
     except CommandFailed as error:
         lines = [line for line in error.output.splitlines() if ERROR.match(line) or line.startswith("*")]
-        return " ".join(lines)[:500] or error.output[-500:]
+        return " ".join((" ".join(lines) or error.output).split())[:500]
     return None
 
 

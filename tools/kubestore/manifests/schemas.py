@@ -109,6 +109,14 @@ def committed() -> dict[str, str]:
     return {str(path.relative_to(FOLDER)): path.read_text() for path in sorted(FOLDER.rglob("*.json"))}
 
 
+def differing(made: dict[str, str]) -> list[str]:
+    """Files, and shared definitions, of `made` that are not as committed. What `made` lacks is no difference."""
+    before = committed()
+    names = [name for name in made if name != DEFINITIONS and before.get(name) != made[name]]
+    old, new = (json.loads(side[DEFINITIONS])["definitions"] for side in (before, made))
+    return sorted([*names, *(f"{DEFINITIONS}: {name}" for name in new if old.get(name) != new[name])])
+
+
 def write(files: dict[str, str]) -> list[str]:
     """Make the committed schemas equal to `files`; returns the names that changed."""
     before = committed()

@@ -56,8 +56,7 @@ def make_schemas(check: bool, current: bool, root: Path) -> None:
             live.prepare(kubectl, world)
         made = schemas.generate(kubectl, kinds)
     if check or current:
-        before = schemas.committed()
-        changed = sorted(name for name in made if before.get(name) != made[name])
+        changed = schemas.differing(made)
         if changed:
             raise KubestoreError(
                 f"{', '.join(changed)}: differ from the API server", "run `kubestore schemas`"

@@ -108,6 +108,19 @@ def unready(items: list[dict[str, Any]]) -> str:
     return "; ".join([", ".join(f"{row['name']} {row['sync']}/{row['health']}" for row in late), *reasons])
 
 
+def look_again(kubectl: Kubectl, items: list[dict[str, Any]]) -> None:
+    """Have Argo CD compare anew what it could not compare: by itself it would wait for minutes.
+
+    The first comparison often comes before the repo server answers.
+    """
+    for application in items:
+        conditions = application.get("status", {}).get("conditions", [])
+        if any(condition["type"] == "ComparisonError" for condition in conditions):
+            name = application["metadata"]["name"]
+            refresh = ["argocd.argoproj.io/refresh=normal", "--overwrite"]
+            kubectl.run("annotate", "applications.argoproj.io", "-n", "argocd", name, *refresh)
+
+
 def converge(kubectl: Kubectl, timeout: float = 300) -> None:
     """Wait until every Application that Git names is Synced and Healthy."""
     with ui.step("applications Synced and Healthy") as step:
@@ -115,6 +128,7 @@ def converge(kubectl: Kubectl, timeout: float = 300) -> None:
         def check() -> bool:
             items = applications(kubectl)
             step.note(unready(items))
+            look_again(kubectl, items)
             return not step.detail and len(items) > 1
 
         try:

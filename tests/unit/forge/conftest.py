@@ -78,7 +78,7 @@ def settings(tmp_path: Path) -> Settings:
     python.chmod(python.stat().st_mode | stat.S_IXUSR)
     return Settings(
         root=str(tmp_path / "forge"), address="127.0.0.1", git_port=free_port(), registry_port=free_port(),
-        instance="test", checkout=str(REPO), python=str(python), act=program("act"),
+        instance="test", code=str(REPO), python=str(python), act=program("act"),
         registry_program=program("registry"), registry_data=str(tmp_path / "registry"),
         secrets=str(tmp_path / "secrets"), gitconfig=str(tmp_path / "gitconfig"),
         cache=str(tmp_path / "cache"), state=str(tmp_path / "state"), webhook_url="https://127.0.0.1:1/api/webhook",

@@ -10,7 +10,7 @@ import pytest
 
 from kubestore.errors import KubestoreError
 from kubestore.instance import Instance
-from kubestore.lab.forge import Forge, daemons, nginx
+from kubestore.lab.forge import Forge, code, daemons, nginx
 from kubestore.lab.forge.repository import Repository
 from kubestore.lab.forge.runner import MARK, _bearers
 from kubestore.lab.forge.runs import Run, Runs
@@ -190,3 +190,20 @@ def test_an_image_counts_as_released_while_the_registry_keeps_it(
     link.parent.mkdir(parents=True)
     link.touch()
     assert forge._released(repository)
+
+
+def test_hooks_use_a_copy_of_the_tool_that_edits_do_not_reach(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    for name, text in {"tools/t.py": "1", "app-src/a.py": "2", "requirements/go.txt": "3"}.items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(text)
+    kept = code.keep(tmp_path / "forge", source)
+    (source / "tools/t.py").write_text("half-edi")
+    assert (kept / "tools/t.py").read_text() == "1"
+    code._key.cache_clear()
+    assert code.keep(tmp_path / "forge", source) != kept
+    for number in range(code.KEPT + 1):
+        (source / "tools/t.py").write_text(str(number))
+        code._key.cache_clear()
+        code.keep(tmp_path / "forge", source)
+    assert len(list((tmp_path / "forge/code").iterdir())) == code.KEPT

@@ -143,6 +143,14 @@ def _keep(path: Path, objects: list[dict[str, Any]]) -> None:
     partial = path.with_suffix(f".{os.getpid()}.partial")
     partial.write_text(json.dumps(objects))
     partial.rename(path)
-    held = sorted(path.parent.glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True)
+    held = sorted(path.parent.glob("*.json"), key=_made, reverse=True)
     for old in held[KEPT:]:
         old.unlink(missing_ok=True)
+
+
+def _made(path: Path) -> float:
+    """When a result was made or last used; 0 for one that another run has just taken away."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0

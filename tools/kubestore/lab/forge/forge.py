@@ -10,7 +10,7 @@ from kubestore import paths, ui, wait
 from kubestore.errors import KubestoreError
 from kubestore.instance import Instance
 from kubestore.lab import programs
-from kubestore.lab.forge import daemons, mirrors
+from kubestore.lab.forge import code, daemons, mirrors
 from kubestore.lab.forge.repository import Repository
 from kubestore.lab.forge.runs import Run, Runs
 from kubestore.lab.forge.settings import FILE, Settings
@@ -34,10 +34,11 @@ class Forge:
     def settings(self) -> Settings:
         """What the forge's processes must know."""
         instance = self.instance
+        root = instance.dir / "forge"
         return Settings(
-            root=str(instance.dir / "forge"), address=self._address,
+            root=str(root), address=self._address,
             git_port=self._ports[0], registry_port=self._ports[1],
-            instance=instance.name, checkout=str(paths.REPO), python=sys.executable,
+            instance=instance.name, code=str(code.folder(root)), python=sys.executable,
             act=str(programs.path("act")), registry_program=str(programs.path("registry")),
             registry_data=str(instance.dir / "registry"), secrets=str(instance.dir / "secrets"),
             gitconfig=str(instance.dir / "gitconfig"), cache=str(paths.CACHE), state=str(paths.STATE),
@@ -47,6 +48,7 @@ class Forge:
     def start(self) -> None:
         """Start what does not run."""
         settings = self.settings()
+        code.keep(settings.folder)
         settings.save()
         Repository(settings).create()
         daemons.start(settings)

@@ -69,6 +69,8 @@ def validate(commit: str, settings: Settings, env: Mapping[str, str]) -> None:
             run(command, cwd=tree, env=quiet, timeout=VALIDATION_LIMIT)
         except CommandFailed as error:
             said = error.output.replace(f"{tree}/", "").strip().splitlines()
+            if any(line.startswith("Traceback") for line in said):  # our own fault: its last line says what
+                said = ["the check itself broke:", *said[-1:]]
             more = [f"… and {len(said) - SHOWN_LINES} more lines"] if len(said) > SHOWN_LINES else []
             told = "\n".join(said[:SHOWN_LINES] + more) or error.what
             raise KubestoreError(

@@ -56,7 +56,7 @@ class Repository:
             hook.chmod(0o755)
 
     def _hook(self, name: str) -> str:
-        """A hook's script: the recorded checkout's code under the recorded Python."""
+        """A hook's script: the kept copy of the tool under the recorded Python."""
         settings = self.settings
         exports = "".join(
             f"export {key}={shlex.quote(value)}\n" for key, value in settings.environment().items()

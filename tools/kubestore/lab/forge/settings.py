@@ -18,7 +18,7 @@ class Settings:
     git_port: int
     registry_port: int
     instance: str
-    checkout: str
+    code: str
     python: str
     act: str
     registry_program: str
@@ -75,9 +75,9 @@ class Settings:
         return self.folder / "logs"
 
     def environment(self) -> dict[str, str]:
-        """What makes `python -m kubestore…` run the recorded checkout's code on this instance."""
+        """What makes `python -m kubestore…` run the kept copy of the tool on this instance."""
         return {
-            "PYTHONPATH": f"{self.checkout}/tools:{self.checkout}/app-src",
+            "PYTHONPATH": f"{self.code}/tools:{self.code}/app-src",
             "KUBESTORE_INSTANCE": self.instance,
             "KUBESTORE_CACHE": self.cache,
             "KUBESTORE_STATE": self.state,

@@ -5,6 +5,8 @@ import time
 import pytest
 
 from kubestore import paths
+from kubestore.lab import cgroups
+from kubestore.lab.node import Node
 from kubestore.prove import machine, twin
 from kubestore.prove.cluster import Cluster
 from kubestore.prove.workcopy import Workcopy
@@ -30,8 +32,10 @@ def test_forge_has_the_commit_that_is_tested(loop: Loop) -> None:
 def test_applications_are_synced_and_healthy_and_stay_so_at_rest(cluster: Cluster) -> None:
     with given("every Application is Synced and Healthy", 180):
         cluster.settled(180, *EXPECTED)
+    node = Node(cluster.instance, 1).cgroup
     with then(f"they still are during {REST:.0f} s of rest", REST + 5):
-        looks, end = 0, time.monotonic() + REST
+        looks, began, used = 0, time.monotonic(), cgroups.usage(node)[0]
+        end = began + REST
         while time.monotonic() < end:
             apps = cluster.applications()
             astray = [str(app) for app in apps.values() if (app.sync, app.health) != ("Synced", "Healthy")]
@@ -39,6 +43,9 @@ def test_applications_are_synced_and_healthy_and_stay_so_at_rest(cluster: Cluste
             looks += 1
             time.sleep(1)
     figure("Applications Synced and Healthy at rest", f"{len(apps)} of {len(apps)}, {looks} looks", looks)
+    now, memory = cgroups.usage(node)
+    figure("processors in use at rest", f"{(now - used) / (time.monotonic() - began):.2f} cores", 1, "<= 0.6")
+    figure("memory in use at rest", f"{memory / 2**30:.2f} GiB", 1, "<= 3")
 
 
 def images(item: twin.Object) -> list[str]:

@@ -61,3 +61,25 @@ def _remove_tree(group: Path) -> list[Path]:
         except OSError:
             left.append(Path(folder))
     return left
+
+
+def usage(name: str) -> tuple[float, int]:
+    """What the group `name` and all below it used: processor seconds so far, bytes of memory now.
+
+    Memory counts without the page cache that is not in active use, as kubelet counts a working set.
+    """
+    if unified():
+        group = ROOT / name
+        cpu = float(_stat(group / "cpu.stat")["usage_usec"]) / 1e6
+        held = int((group / "memory.current").read_text())
+        return cpu, held - _stat(group / "memory.stat").get("inactive_file", 0)
+    cpu = float((ROOT / "cpuacct" / name / "cpuacct.usage").read_text()) / 1e9
+    memory = ROOT / "memory" / name
+    held = int((memory / "memory.usage_in_bytes").read_text())
+    return cpu, held - _stat(memory / "memory.stat").get("total_inactive_file", 0)
+
+
+def _stat(file: Path) -> dict[str, int]:
+    return {
+        key: int(value) for key, _, value in (line.partition(" ") for line in file.read_text().splitlines())
+    }

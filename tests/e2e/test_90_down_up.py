@@ -77,7 +77,9 @@ def test_down_leaves_nothing_and_up_again_has_the_data(cluster: Cluster, instanc
             run([*kubestore, "up"], env=env, timeout=400)
             seconds = time.monotonic() - began
     with then("everything is Synced and Healthy and has the data", 90):
-        Cluster(instance).settled(90)
+        again = Cluster(instance)
+        again.settled(90)
+        again.api.close()
         account = witness.close(60)
         assert account.lost == 0, account
     figure("down, then warm up", f"{seconds:.1f} s", 1, "<= 180 s")

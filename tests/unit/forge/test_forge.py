@@ -10,7 +10,7 @@ import pytest
 
 from kubestore.errors import KubestoreError
 from kubestore.instance import Instance
-from kubestore.lab.forge import Forge, code, daemons, nginx
+from kubestore.lab.forge import Forge, code, daemons, hooks, nginx
 from kubestore.lab.forge.repository import Repository
 from kubestore.lab.forge.runner import MARK, _bearers
 from kubestore.lab.forge.runs import Run, Runs
@@ -63,6 +63,22 @@ def test_main_goes_forward_and_nothing_else_is_taken(served: Settings, checkout:
     newer = change(checkout, "docs/a.md", "words")
     assert "no release" in push(checkout, "main")
     assert repository.main == newer
+
+
+def test_a_bump_needs_no_second_check_and_nothing_else_passes_as_one(checkout: Path) -> None:
+    name = "apps/store/overlays/embedded/kustomization.yaml"
+    release = f"images:\n  - name: x\n    newTag: {'a' * 12}@sha256:{'b' * 64}\n"
+    start = git(checkout, "rev-parse", "HEAD").stdout.strip()
+    added = change(checkout, name, "images:\n  - name: x\n    newTag: unreleased\n")
+    bumped = change(checkout, name, release)
+    other = change(checkout, name, release + "replicas: []\n")
+    beside = change(checkout, "apps/other", "x")
+
+    def quick(old: str, new: str) -> bool:
+        return hooks.only_a_bump((old, new, "refs/heads/main"), checkout, {})
+
+    assert quick(added, bumped)
+    assert not any([quick(start, added), quick(bumped, other), quick(added, beside), quick("0" * 40, bumped)])
 
 
 def test_a_release_runs_while_a_check_gives_way_and_stop_leaves_nothing(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kubestore.errors import KubestoreError
-from kubestore.release.bump import bump, named, overlay, written
+from kubestore.release.bump import bump, named, only_bumps, overlay, written
 
 DIGEST = "sha256:" + "a" * 64
 TEXT = "images:\n  - name: ghcr.io/OWNER/kubestore-store\n    newTag: unreleased\n"
@@ -81,6 +81,23 @@ def test_a_file_without_exactly_one_tag_is_refused(text: str) -> None:
 
 def test_nothing_but_the_value_is_written() -> None:
     assert written(TEXT, "b@c") == TEXT.replace("unreleased", "b@c")
+
+
+NEXT = TEXT.replace("unreleased", f"{'b' * 12}@{DIGEST}")
+
+
+@pytest.mark.parametrize(
+    ("after", "only"),
+    [
+        (NEXT, True),
+        (NEXT + "replicas: []\n", False),
+        (NEXT.replace("OWNER", "SOMEBODY"), False),
+        (TEXT.replace("unreleased", "latest"), False),
+        ("images: []\n", False),
+    ],
+)
+def test_only_a_change_of_the_tag_to_a_release_is_a_bump(after: str, only: bool) -> None:
+    assert only_bumps(TEXT, after) is only
 
 
 def hook(clone: Path, text: str) -> None:

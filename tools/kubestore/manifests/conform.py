@@ -11,6 +11,7 @@ from typing import Any
 from kubestore.errors import KubestoreError
 from kubestore.lab import programs
 from kubestore.manifests import schemas
+from kubestore.manifests.clean import Clean, of_folder
 from kubestore.manifests.findings import Finding
 from kubestore.manifests.objects import Obj, Where
 from kubestore.run import run
@@ -29,25 +30,23 @@ class Result:
     skipped: int = 0
 
 
-# Texts of objects that kubeconform has found valid in this process, which need not be asked about again.
-_valid: set[str] = set()
-
-
 def check(objects: Iterable[Obj]) -> Result:
-    """Check every object; equal ones are given to kubeconform once."""
+    """Check every object; equal ones, and those found valid before, are not given to kubeconform again."""
     result = Result()
+    valid = Clean("kubeconform", str(programs.path("kubeconform")).encode(), of_folder(schemas.FOLDER))
     texts: dict[str, list[Obj]] = {}
     for obj in objects:
         result.seen += 1
         texts.setdefault(json.dumps(obj.data, sort_keys=True), []).append(obj)
-    said, groups = _ask([text for text in texts if text not in _valid])
+    said, groups = _ask([text for text in texts if not valid.knows(text.encode())])
     result.skipped = said["summary"].get("skipped", 0)
     result.checked = result.seen - result.skipped
     for resource in said["resources"]:
         for obj in texts[groups[resource["filename"]]]:
             result.findings += _findings(obj, resource)
     if not result.skipped:
-        _valid.update(set(texts) - {groups[resource["filename"]] for resource in said["resources"]})
+        found = {groups[resource["filename"]] for resource in said["resources"]}
+        valid.learn(text.encode() for text in texts if text not in found)
     return result
 
 

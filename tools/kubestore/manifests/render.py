@@ -20,7 +20,7 @@ from kubestore.manifests import kustomization, yamls
 from kubestore.manifests.kustomization import Closure
 from kubestore.run import CommandFailed, run
 
-KEPT = 200
+KEPT = 800
 # Fewer collections of garbage: a build of Argo CD takes a quarter less time.
 GO_SETTINGS = {"GOGC": "400"}
 UNREACHABLE = ("Could not resolve host", "unable to access", "Could not connect", "Connection refused")

@@ -12,7 +12,7 @@ from kubestore.errors import KubestoreError
 from kubestore.prove import ledger, target
 
 LOCUSTFILE = paths.REPO / "tests" / "load" / "locustfile.py"
-PEAK = 60
+PEAK = 24
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,15 @@ def written(text: str, value: str) -> str:
     return LINE.sub(lambda match: match["before"] + value, text)
 
 
+def only_bumps(before: str, after: str) -> bool:
+    """Whether a file's only change is that its `newTag` line names another tag and digest of a release."""
+    found = [match["tag"] for match in LINE.finditer(after)]
+    if len(found) != 1 or written(before, found[0]) != after:
+        return False
+    tag, _, digest = found[0].partition("@")
+    return bool(TAG.fullmatch(tag) and DIGEST.fullmatch(digest))
+
+
 def bump(environment: str, tag: str, digest: str, root: Path = paths.REPO) -> bool:
     """Make the newest main of `origin` run the image; returns False when it did already.
 

@@ -18,6 +18,7 @@ from kubestore.lab.forge.repository import MAIN, REMOTE, Repository
 from kubestore.lab.forge.runs import Run, Runs
 from kubestore.lab.forge.settings import Settings
 from kubestore.lab.forge.workflows import FOLDER, push_trigger
+from kubestore.release.bump import only_bumps
 from kubestore.run import CommandFailed, run
 
 LOCAL_WORKFLOWS = ("release", "check")
@@ -79,12 +80,28 @@ def validate(commit: str, settings: Settings, env: Mapping[str, str]) -> None:
             ) from error
 
 
+def only_a_bump(update: Update, at: Path, env: Mapping[str, str]) -> bool:
+    """Whether a push names another image and does nothing else: what it is based on has been checked."""
+    old, new, _ = update
+    if old == NOBODY:
+        return False
+    files = git("diff", "--name-only", "--no-renames", old, new, at=at, env=env).split()
+    if len(files) != 1 or not files[0].startswith("apps/store/overlays/"):
+        return False
+    try:
+        before, after = (git("show", f"{commit}:{files[0]}", at=at, env=env) for commit in (old, new))
+    except CommandFailed:
+        return False  # it is added or taken away
+    return only_bumps(before, after)
+
+
 def pre_receive(settings: Settings, lines: Iterable[str]) -> None:
     """Refuse, by raising `KubestoreError`, what must not reach the cluster."""
     env = leave_repository()
     for update in updates(lines):
         check_update(update, settings.bare, env)
-        validate(update[1], settings, env)
+        if not only_a_bump(update, settings.bare, env):
+            validate(update[1], settings, env)
 
 
 def started(repository: Repository, commit: str, files: Iterable[str]) -> list[str]:

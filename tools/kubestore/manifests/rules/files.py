@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from yamllint import linter  # type: ignore[import-untyped]
+from yamllint import APP_VERSION, linter  # type: ignore[import-untyped]
 from yamllint.config import YamlLintConfig  # type: ignore[import-untyped]
 
 from kubestore.manifests import kustomization, remotes
+from kubestore.manifests.clean import Clean
 from kubestore.manifests.findings import Finding, dotted
 from kubestore.manifests.objects import World
 from kubestore.manifests.rules.registry import rule
@@ -45,9 +46,11 @@ def _at(world: World, file: Path, line: int, rule_name: str, what: str, fix: str
 
 @cache
 def _lint(world: World) -> list[tuple[Path, linter.LintProblem]]:
-    return [
-        (file, problem) for file in yaml_files(world) for problem in _problems(file.read_bytes(), file.name)
-    ]
+    clean = Clean("yamllint", APP_VERSION.encode(), STYLE.encode())
+    texts = {file: file.read_bytes() for file in yaml_files(world)}
+    found = {file: () if clean.knows(text) else _problems(text, file.name) for file, text in texts.items()}
+    clean.learn(texts[file] for file, problems in found.items() if not problems)
+    return [(file, problem) for file, problems in found.items() for problem in problems]
 
 
 @cache

@@ -21,6 +21,11 @@ class Answer:
     cookie: str
     close: bool
     body: bytes
+    head: bytes = b""
+
+    def says(self, name: bytes) -> str:
+        """The value of the header with this name in lower case; `""` when it is absent."""
+        return header(self.head, self.head.lower(), name)
 
 
 def header(head: bytes, lower: bytes, name: bytes) -> str:
@@ -61,7 +66,7 @@ def parse(buffer: bytes, ended: bool) -> Answer | None:
     elif not ended:
         return None
     cookie = header(head, lower, b"set-cookie").partition(";")[0]
-    return Answer(status, header(head, lower, b"x-store-version"), cookie, close, bytes(body))
+    return Answer(status, header(head, lower, b"x-store-version"), cookie, close, bytes(body), bytes(head))
 
 
 class Connection(asyncio.Protocol):

@@ -85,14 +85,14 @@ def stock() -> Response:
 @blueprint.put("/stock/<sku>")
 def set_stock(sku: str) -> Response:
     """Set the stock to what was counted."""
-    wanted = decode(json_body(), SetStock)
+    wanted = decode(json_body(request.environ), SetStock)
     return _change(sku, "set", wanted.stock, wanted.reason)
 
 
 @blueprint.post("/stock/<sku>/adjust")
 def adjust_stock(sku: str) -> Response:
     """Add to the stock or take from it; never below nothing."""
-    wanted = decode(json_body(), AdjustStock)
+    wanted = decode(json_body(request.environ), AdjustStock)
     return _change(sku, "adjust", wanted.delta, wanted.reason)
 
 
@@ -100,7 +100,7 @@ def _change(sku: str, mode: str, amount: int, reason: str) -> Response:
     parameters()
     store = parts()
     keys = [f"op:{secrets.token_hex(12)}", catalog.ITEMS, catalog.STOCK, catalog.LEDGER]
-    reply = store.db.script("stock_change", keys, [sku, mode, amount, reason, info().id])
+    reply = store.db.script("stock_change", keys, [sku, mode, amount, reason, info(request.environ).id])
     if reply[0] == "unknown-sku":
         raise not_found("there is no such product")
     if reply[0] == "out-of-range":

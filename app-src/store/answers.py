@@ -1,9 +1,10 @@
 """Answers and requests in JSON."""
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
-from flask import Response, request
+from flask import Response
 
 from store.errors import Problem, invalid
 
@@ -35,36 +36,53 @@ def encode(value: Any) -> bytes:
     return msgspec.json.encode(value)
 
 
-def json_body() -> bytes:
-    """The body of the current request, refused unless it is declared as JSON."""
-    environ = request.environ
-    if environ.get("CONTENT_TYPE") != JSON and request.mimetype != JSON:
+def json_body(environ: dict[str, Any]) -> bytes:
+    """The body of a request, refused unless it is declared as JSON and of a bounded size.
+
+    It is read from the server itself: werkzeug's stream around it costs as much as reading it.
+    """
+    declared = environ.get("CONTENT_TYPE", "")
+    if declared != JSON and declared.partition(";")[0].strip().lower() != JSON:
         raise Problem(415, "unsupported-media-type", "send application/json")
-    if (request.content_length or 0) > MAX_BODY:
+    length = _length(environ)
+    if length > MAX_BODY:
         raise _too_large()
-    content = _read_bounded(environ)
+    content = _read_bounded(environ, length if length >= 0 else MAX_BODY + 1)
     if len(content) > MAX_BODY:
         raise _too_large()
+    if len(content) < length:
+        raise Problem(400, "malformed", "the body is shorter than its headers announced")
     return content
+
+
+def _length(environ: dict[str, Any]) -> int:
+    """The announced length of a body in bytes; 0 for none, -1 for a chunked one, which ends by itself."""
+    if environ.get("HTTP_TRANSFER_ENCODING"):
+        return -1
+    announced = environ.get("CONTENT_LENGTH") or "0"
+    if not (announced.isascii() and announced.isdigit() and len(announced) <= 19):
+        raise Problem(400, "malformed", "Content-Length is not a number")
+    return int(announced)
 
 
 def _too_large() -> Problem:
     return Problem(413, "too-large", f"a body has at most {MAX_BODY} bytes")
 
 
-def _read_bounded(environ: dict[str, Any]) -> bytes:
-    """Give a slow sender `BODY_S` seconds for the whole body, so that it cannot keep a place for long.
+def _read_bounded(environ: dict[str, Any], size: int) -> bytes:
+    """Up to `size` bytes; a slow sender has `BODY_S` seconds for all, so that it cannot keep a place for long.
 
     Only sockets of clients are read here, never Redis'.
     """
-    if "gunicorn.socket" not in environ:
-        return request.get_data(cache=False)
+    read: Callable[[int], bytes] = environ["wsgi.input"].read
+    if size == 0 or "gunicorn.socket" not in environ:
+        return read(size)
     from gevent import Timeout
 
     limit: Any = Timeout
     with limit(BODY_S) as expired:
         try:
-            return request.get_data(cache=False)
+            return read(size)
         except Timeout as error:
             if error is not expired:
                 raise

@@ -59,7 +59,7 @@ class CartOut(msgspec.Struct):
 @blueprint.get("")
 def show() -> Response:
     """The cart; an empty one for who has no session, without making one."""
-    token = sessions.sent()
+    token = sessions.sent(request.environ)
     if token is None:
         return _answer({}, NO_CART, parts().snapshot.view)
     lines, revision, view = read(parts(), token.sid)
@@ -69,14 +69,14 @@ def show() -> Response:
 @blueprint.post("/items")
 def add() -> Response:
     """Add a quantity of a product."""
-    item = decode(json_body(), AddItem)
+    item = decode(json_body(request.environ), AddItem)
     return _change("add", item.sku, item.quantity, "")
 
 
 @blueprint.put("/items/<sku>")
 def set_quantity(sku: str) -> Response:
     """Set a line's quantity; needs the ETag that the client has seen, or `*`, so that no change is lost."""
-    item = decode(json_body(), SetItem)
+    item = decode(json_body(request.environ), SetItem)
     expected = if_match()
     if not expected:
         raise Problem(428, "precondition-required", "send If-Match with the cart's ETag, or with *")
@@ -86,7 +86,7 @@ def set_quantity(sku: str) -> Response:
 @blueprint.delete("/items/<sku>")
 def remove(sku: str) -> Response:
     """Remove a line; a line that is not there stays away."""
-    if sessions.sent() is None:
+    if sessions.sent(request.environ) is None:
         raise not_found("there is no cart")
     return _change("remove", sku, 0, if_match())
 
@@ -135,7 +135,7 @@ def _change(mode: str, sku: str, quantity: int, expected: str) -> Response:
     if not _SKU.fullmatch(sku):
         raise not_found("there is no such product")
     store = parts()
-    claimed, made = sessions.sent(), sessions.new()
+    claimed, made = sessions.sent(request.environ), sessions.new()
     sid = claimed.sid if claimed else made.sid
     operation = secrets.token_hex(12)
     settings = store.settings

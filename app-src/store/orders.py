@@ -13,14 +13,16 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from store import carts, catalog, sessions
-from store.answers import decode, encode, json_body, json_response
+from store.answers import JSON, Complete, decode, encode, json_body, json_response
 from store.errors import CorruptDataError, Problem, UnavailableError, not_found
+from store.gate import Answer
 from store.logs import stamp
 from store.pages import Page, cursor_of, paging, parameters
 from store.parts import Parts, parts
-from store.refusals import Answered, info
+from store.refusals import info
 
 ORDERS: Final = "orders"
+CHECKOUT: Final = "/api/v1/checkout"
 Status = Literal["placed", "paid", "shipped", "cancelled"]
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _ID: Final = re.compile(r"[0-9a-f]{32}")
@@ -120,12 +122,17 @@ def fingerprint(content: bytes) -> str:
 @blueprint.post("/checkout")
 def checkout() -> Response:
     """Order what is in the cart. The same key and body get the first answer again, whatever has changed."""
-    store = parts()
-    key = request.environ.get("HTTP_IDEMPOTENCY_KEY", "")
+    status, headers, body = place(parts(), request.environ)
+    return Complete(body, status, headers)
+
+
+def place(store: Parts, environ: dict[str, Any]) -> Answer:
+    """A checkout without anything of Flask, see `store.direct`. Raises `Problem`."""
+    key = environ.get("HTTP_IDEMPOTENCY_KEY", "")
     if not _KEY.fullmatch(key):
         raise Problem(400, "idempotency-key", "send an Idempotency-Key of 1 to 128 visible ASCII characters")
-    content = json_body()
-    token = sessions.sent()
+    content = json_body(environ)
+    token = sessions.sent(environ)
     print_ = fingerprint(content)
     if token is None:
         decode(content, Checkout)
@@ -134,17 +141,21 @@ def checkout() -> Response:
     try:
         wanted = decode(content, Checkout)
     except Problem:
-        _replay_if_known(store, who, print_)
-        raise
+        known = _known(store, who, print_)
+        if known is None:
+            raise
+        return known
     try:
-        reply = store.db.script("checkout", *_call(store, who, print_, wanted))
+        reply = store.db.script("checkout", *_call(store, who, print_, wanted, info(environ).id))
     except UnavailableError:
         store.metrics.orders.labels("unavailable").inc()
         raise
     return _outcome(store, reply)
 
 
-def _call(store: Parts, who: Identity, print_: str, wanted: Checkout) -> tuple[list[str], list[str | int]]:
+def _call(
+    store: Parts, who: Identity, print_: str, wanted: Checkout, request_id: str
+) -> tuple[list[str], list[str | int]]:
     number = who.order_id
     keys = [order_key(number), carts.cart_key(who.sid), catalog.ITEMS, catalog.META, catalog.STOCK]
     keys += [catalog.LEDGER, ORDERS, sessions.orders_key(who.sid)]
@@ -162,31 +173,31 @@ def _call(store: Parts, who: Identity, print_: str, wanted: Checkout) -> tuple[l
         etag,
         link,
         ttl,
-        info().id,
+        request_id,
     ]
     return keys, args
 
 
-def _replay_if_known(store: Parts, who: Identity, print_: str) -> None:
-    """Answer a body that another version accepted as that version did, though this one would refuse it."""
+def _known(store: Parts, who: Identity, print_: str) -> Answer | None:
+    """What another version answered to a body that it accepted, though this one would refuse it."""
     known, answer = store.db.call("HMGET", order_key(who.order_id), "fp", "answer")
-    if known == print_:
-        raise Answered(_replayed(store, answer))
+    return _replayed(store, answer) if known == print_ else None
 
 
-def _replayed(store: Parts, answer: str) -> Response:
+def _replayed(store: Parts, answer: str) -> Answer:
     store.metrics.replays.inc()
     store.metrics.orders.labels("replayed").inc()
-    return _created(answer, Idempotency_Replayed="true")
+    return _created(answer, ("Idempotency-Replayed", "true"))
 
 
-def _created(answer: str, **headers: str) -> Response:
+def _created(answer: str, *more: tuple[str, str]) -> Answer:
     body = answer.encode()
     number = _told.decode(body).order_id
-    return json_response(body, 201, Location=f"/api/v1/orders/{number}", **headers)
+    headers = [("Content-Type", JSON), ("Content-Length", str(len(body))), ("Cache-Control", "no-store")]
+    return "201 CREATED", [*headers, ("Location", f"/api/v1/orders/{number}"), *more], body
 
 
-def _outcome(store: Parts, reply: list[Any]) -> Response:
+def _outcome(store: Parts, reply: list[Any]) -> Answer:
     outcome = str(reply[0])
     if outcome == "replayed":
         return _replayed(store, reply[1])
@@ -222,7 +233,7 @@ def _short(lines: list[Any]) -> Problem:
 def mine() -> Response:
     """The orders of this session, newest first."""
     page = paging()
-    token = sessions.sent()
+    token = sessions.sent(request.environ)
     if token is None:
         return json_response(encode(OrderPage([], None)))
     return json_response(encode(listing(parts(), sessions.orders_key(token.sid), page)))
@@ -244,7 +255,7 @@ def cancel(number: str) -> Response:
 def _mine(number: str) -> dict[str, str]:
     parameters("key")
     fields = fetch(parts(), number)
-    token, owner = sessions.sent(), fields.get("sid", "")
+    token, owner = sessions.sent(request.environ), fields.get("sid", "")
     by_session = token is not None and hmac.compare_digest(token.sid, owner)
     key = request.args.get("key", "")
     by_link = hmac.compare_digest(key.encode(), link_key(owner, number).encode())
@@ -299,7 +310,7 @@ def move(store: Parts, number: str, status: Status, *, by: str) -> Response:
     reply = store.db.script(
         "order_move",
         [order_key(number), catalog.STOCK, catalog.LEDGER],
-        [number, status, secrets.token_hex(12), stamp(time.time()), info().id, by],
+        [number, status, secrets.token_hex(12), stamp(time.time()), info(request.environ).id, by],
     )
     outcome = reply[0]
     if outcome == "missing":

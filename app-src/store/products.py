@@ -64,7 +64,7 @@ def listing() -> Response:
     page = make_page(view, store.settings.version)
     if len(view.pages) < KEPT_PAGES:
         view.pages[request.environ["QUERY_STRING"]] = page
-    status, headers, body = answer(page, request.environ, store.snapshot, info())
+    status, headers, body = answer(page, request.environ, store.snapshot, info(request.environ))
     return Response(body, status, headers)
 
 
@@ -151,7 +151,7 @@ def one(sku: str) -> Response:
     stock = _live_stock(store, sku)
     response = json_response(encode(product(view, sku, stock)))
     if stock is None:
-        response.headers.set(*degraded(store.snapshot, info()))
+        response.headers.set(*degraded(store.snapshot, info(request.environ)))
     return response
 
 

@@ -4,9 +4,10 @@ import logging
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, request
+from flask import Response, request
 from gunicorn.http.errors import NoMoreData, ParseException  # type: ignore[import-untyped]
 from werkzeug.exceptions import HTTPException
+from werkzeug.wsgi import get_host
 
 from store.answers import Complete
 from store.errors import CorruptDataError, Problem, UnavailableError, headers_of, unavailable
@@ -27,63 +28,54 @@ _KINDS: Final = {
 log = logging.getLogger("store.errors")
 
 
-class Answered(Exception):
-    """Leaves a handler from anywhere with an answer that is already there."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__("answered")
-        self.response = response
-
-
-def info() -> RequestInfo:
-    """What is known of the current request."""
-    found: RequestInfo = request.environ[KEY]
+def info(environ: dict[str, Any]) -> RequestInfo:
+    """What is known of a request."""
+    found: RequestInfo = environ[KEY]
     return found
-
-
-def register(app: Flask) -> None:
-    """Attach the checks and the one place that makes problem documents."""
-    app.before_request(before)
-    app.register_error_handler(Exception, answer)
 
 
 def before() -> None:
     """Name the route for metrics and logs, and refuse writes that another site makes a browser send."""
-    environ, rule = request.environ, request.url_rule
+    rule = request.url_rule
     if rule is not None:
-        environ[KEY].route = rule.rule
-    if environ["REQUEST_METHOD"] not in SAFE:
-        _check_origin(environ)
+        request.environ[KEY].route = rule.rule
+    check_origin(request.environ, parts().settings.origins)
 
 
-def _check_origin(environ: dict[str, Any]) -> None:
+def check_origin(environ: dict[str, Any], origins: frozenset[str]) -> None:
     """Browsers say where a write comes from; other clients say nothing and have no cookie to steal."""
+    if environ["REQUEST_METHOD"] in SAFE:
+        return
     if environ.get("HTTP_SEC_FETCH_SITE", "same-origin") not in ("same-origin", "none"):
         raise Problem(403, "cross-site", "a page of another site may not write here")
     origin = environ.get("HTTP_ORIGIN")
-    if origin is None or origin in parts().settings.origins:
+    if origin is None or origin in origins:
         return
-    if origin == "null" or urlsplit(origin).netloc.lower() != request.host.lower():
+    place = urlsplit(origin).netloc.lower()
+    if not place or place != get_host(environ).lower():
         raise Problem(403, "cross-site", "the Origin of this request is another site")
 
 
 def answer(error: Exception) -> Response:
-    """Any exception as a problem document; what nobody foresaw is logged and says nothing more."""
-    if isinstance(error, Answered):
-        return error.response
-    problem = _problem(error)
-    body = problem.body()
+    """Any exception as a problem document, as Flask takes it."""
+    problem, body = document(error, request.environ)
     return Complete(body, problem.status, headers_of(problem, body))
 
 
-def _problem(error: Exception) -> Problem:
+def document(error: Exception, environ: dict[str, Any]) -> tuple[Problem, bytes]:
+    """Any exception as a problem and its body; what nobody foresaw is logged and says nothing more."""
+    problem = _problem(error, environ)
+    return problem, problem.body()
+
+
+def _problem(error: Exception, environ: dict[str, Any]) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, UnavailableError):
-        log.warning("request %s: %s", info().id, error)
+        log.warning("request %s: %s", info(environ).id, error)
         return unavailable("the store's data cannot be reached at the moment; nothing is known to be lost")
     if isinstance(error, CorruptDataError):
-        log.error("request %s: corrupt data: %s", info().id, error)
+        log.error("request %s: corrupt data: %s", info(environ).id, error)
         return Problem(500, "corrupt-data", "stored data is not what it should be; nothing was changed")
     if isinstance(error, HTTPException) and error.code and error.code < 500:
         headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Location")}
@@ -91,5 +83,5 @@ def _problem(error: Exception) -> Problem:
         return Problem(error.code, kind, error.description or kind, headers=headers)
     if isinstance(error, (ParseException, NoMoreData)):
         return Problem(400, "malformed", "the body is not what its headers announced")
-    log.error("request %s failed", info().id, exc_info=error)
+    log.error("request %s failed", info(environ).id, exc_info=error)
     return Problem(500, "internal", "the store made a mistake; it has been written down")

@@ -5,9 +5,9 @@ import hashlib
 import re
 import secrets
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from flask import Response, request
+from flask import Response
 
 from store.settings import Settings
 
@@ -29,9 +29,9 @@ def new() -> Token:
     return token(secrets.token_urlsafe(16))
 
 
-def sent() -> Token | None:
-    """The token in the request's cookie, whether or not such a session exists."""
-    found = _SENT.search(request.environ.get("HTTP_COOKIE", ""))
+def sent(environ: dict[str, Any]) -> Token | None:
+    """The token in a request's cookie, whether or not such a session exists."""
+    found = _SENT.search(environ.get("HTTP_COOKIE", ""))
     return token(found[1]) if found else None
 
 

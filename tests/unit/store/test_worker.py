@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from store import audit
 from store.db import Database
 from store.settings import Settings
-from tests.unit.store.conftest import RedisServer
+from tests.unit.store.conftest import SMALL, RedisServer
 
 ROOT = Path(__file__).parents[3]
 
@@ -124,6 +125,18 @@ def served(own_redis: RedisServer, catalog_file: Path, tmp_path: Path) -> Iterat
     made.stop()
 
 
+@pytest.fixture(scope="module")
+def served_once(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One store for the tests that leave it as they found it."""
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "catalog.json").write_text(json.dumps(SMALL))
+    with redis.Redis(unix_socket_path=str(redis_server.socket)) as client:
+        client.flushall()
+    made = Served(redis_server.socket, folder / "catalog.json", folder)
+    yield made
+    made.stop()
+
+
 def test_what_is_no_request_is_refused_like_everything_else(served: Served) -> None:
     head = b"POST /api/v1/cart/items HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     chunk = b"8000\r\n" + b" " * 0x8000 + b"\r\n"
@@ -153,6 +166,68 @@ def test_a_slow_sender_is_given_up(served: Served) -> None:
     started = time.monotonic()
     received = served.raw(head + b"Content-Length: 99\r\n\r\n", *[b"{"] * 14, pause=0.25)
     assert time.monotonic() - started < 9
+    assert received.startswith(b"HTTP/1.1 408 ")
+
+
+ADD = b"POST /api/v1/cart/items HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+PIECE = b'{"sku": "T-01", "quantity": 1}'
+NEXT = b"GET /version HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+def chunked(*pieces: bytes) -> bytes:
+    """A request whose body comes in these chunks."""
+    body = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+    return ADD + b"Transfer-Encoding: chunked\r\n\r\n" + body + b"0\r\n\r\n"
+
+
+def sized(body: bytes, length: int | None = None) -> bytes:
+    """A request that announces `length` bytes of body, by default as many as it has."""
+    return ADD + b"Content-Length: %d\r\n\r\n" % (len(body) if length is None else length) + body
+
+
+BODIES = {
+    "chunked": (chunked(PIECE[:5], PIECE[5:]) + NEXT, [200, 200]),
+    "chunked-with-nothing": (chunked() + NEXT, [400, 200]),
+    "chunked-and-long": (chunked(b" " * 0x8000, b" " * 0x8000, b" " * 9) + NEXT, [413, 200]),
+    "exactly-64-kib": (sized(PIECE + b" " * (0x10000 - len(PIECE))) + NEXT, [200, 200]),
+    "chunked-exactly-64-kib": (chunked(PIECE + b" " * (0x10000 - len(PIECE))) + NEXT, [200, 200]),
+    "pipelined": (sized(PIECE) * 3 + NEXT, [200, 200, 200, 200]),
+    "announces-less": (sized(PIECE, 10) + NEXT, [400, 400]),
+    "no-body": (ADD + b"\r\n" + NEXT, [400, 200]),
+    "a-request-in-a-body-that-is-too-long": (sized(NEXT + b" " * 0x10000) + NEXT, [413, 200]),
+    "a-request-in-a-body-nobody-reads": (
+        sized(NEXT).replace(b"application/json", b"text/plain") + NEXT,
+        [415, 200],
+    ),
+    "length-with-a-sign": (ADD + b"Content-Length: +2\r\n\r\n{}" + NEXT, [400]),
+    "two-lengths": (ADD + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}" + NEXT, [400]),
+    "identity": (
+        sized(PIECE).replace(b"Content-Type", b"Transfer-Encoding: identity\r\nContent-Type"),
+        [400],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BODIES)
+def test_a_body_is_read_to_its_end_and_not_beyond(case: str, served_once: Served) -> None:
+    request, statuses = BODIES[case]
+    received = served_once.raw(request)
+    assert [int(status) for status in re.findall(rb"HTTP/1.1 (\d+) ", received)] == statuses, received[-400:]
+
+
+def test_a_body_that_breaks_off_is_no_order(served_once: Served) -> None:
+    with socket.create_connection(("127.0.0.1", served_once.port), timeout=10) as client:
+        client.sendall(sized(PIECE, 99))
+        client.shutdown(socket.SHUT_WR)
+        received = client.recv(65536)
+    assert received.startswith(b"HTTP/1.1 400 "), received
+    assert b"/problems/malformed" in received
+    assert b"Set-Cookie" not in received
+
+
+def test_a_slow_chunked_sender_is_given_up_as_well(served_once: Served) -> None:
+    head = ADD + b"Transfer-Encoding: chunked\r\n\r\n"
+    received = served_once.raw(head, *[b"1\r\n{\r\n"] * 14, pause=0.25)
     assert received.startswith(b"HTTP/1.1 408 ")
 
 

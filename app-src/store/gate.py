@@ -1,10 +1,10 @@
 """The outermost WSGI layer: bounds, request ids, common headers, metrics and the log line of each request.
 
-Two bounds keep a pod answering when more comes than it can do. `inflight_limit` counts requests that wait for
-Redis; those that need Redis may fill three quarters of it, so that the catalog still answers while carts wait
-for a dead one. `queue_limit_ms` is about requests that nobody has looked at yet: one loop turn serves all
-connections that have sent something, so the time since the turn began is how long the rest has waited. One long
-turn may be a process that got no CPU; only when turns stay long is it a queue.
+Two bounds keep a pod answering when more comes than it can do. `inflight_limit` counts requests that have been read
+and not yet answered: each gives way once before it is worked on, so that all that others have sent is read first,
+and a queue is here, where it is counted, not in sockets that nobody looks at. Requests that need Redis may fill three
+quarters of the limit, so that the catalog still answers while carts wait for a dead one. `queue_limit_ms` is about
+turns of the event loop: one long turn may be a process that got no CPU; only when turns stay long is it a queue.
 """
 
 import logging
@@ -65,6 +65,9 @@ class Gate:
         self._queue_s = settings.queue_limit_ms / 1000 + BEAT_S
         self._deadline_s = settings.deadline_ms / 1000
         self._common = [("X-Store-Version", settings.version), *SECURITY]
+        self._overload = unavailable("the store is full for the moment", "overload")
+        self._overload_body = self._overload.body()
+        self._overload_headers = headers_of(self._overload, self._overload_body)
         self._inflight = 0
         self._turn = self._late_since = float("inf")
         metrics.in_flight.set_function(lambda: self._inflight)
@@ -85,29 +88,49 @@ class Gate:
         self._turn = now
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        info = RequestInfo(_request_id(environ), time.monotonic())
+        info = RequestInfo(_request_id(environ.get("HTTP_X_REQUEST_ID")), time.monotonic())
         environ[KEY] = info
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         headers = [("X-Request-Id", info.id), *self._common]
 
         def start(status: str, given: list[tuple[str, str]], exc_info: Any = None) -> Any:
             info.status = int(status[:3])
             return start_response(status, given + headers, exc_info)
 
-        reason = self._full(environ["PATH_INFO"], info.started)
+        reason = self._full(path, info.started)
         if reason:
-            return self._refuse(environ, start, info, reason)
+            start(status_line(self._overload), self._overload_headers)
+            self._refused(method, path, info, reason)
+            return [] if method == "HEAD" else [self._overload_body]
         quick = self._shortcut(environ, info)
         if quick:
             start(quick[0], quick[1])
-            self._tell(environ, info)
+            self._tell(method, path, info)
             return [quick[2]]
         self._inflight += 1
         try:
+            time.sleep(0)
             with deadline(info.started + self._deadline_s):
                 return self._app(environ, start)
         finally:
             self._inflight -= 1
-            self._tell(environ, info)
+            self._tell(method, path, info)
+
+    def refusal(self, method: str, path: str, given_id: str | None) -> bytes | None:
+        """Headers and body for a request over a bound, for a server that asks before it makes an environ.
+
+        Refusing must cost a fraction of serving, or a full store would do nothing but refuse. None: let it in.
+        """
+        now = time.monotonic()
+        reason = self._full(path, now)
+        if not reason:
+            return None
+        info = RequestInfo(_request_id(given_id), now)
+        info.status = self._overload.status
+        self._refused(method, path, info, reason)
+        headers = [*self._overload_headers, ("X-Request-Id", info.id), *self._common]
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        return head.encode("latin-1") + b"\r\n" + (b"" if method == "HEAD" else self._overload_body)
 
     def _full(self, path: str, now: float) -> str:
         """Why this request must be refused, or nothing."""
@@ -118,24 +141,17 @@ class Gate:
         limit = self._limit if path.startswith(FROM_MEMORY) else self._data_limit
         return "in-flight" if self._inflight >= limit else ""
 
-    def _refuse(
-        self, environ: dict[str, Any], start: StartResponse, info: RequestInfo, reason: str
-    ) -> Iterable[bytes]:
+    def _refused(self, method: str, path: str, info: RequestInfo, reason: str) -> None:
         self._metrics.overload.labels(reason).inc()
-        problem = unavailable("the store is full for the moment", "overload")
-        body = problem.body()
-        start(status_line(problem), headers_of(problem, body))
         info.route = "refused"
-        self._tell(environ, info)
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+        self._tell(method, path, info)
 
-    def _tell(self, environ: dict[str, Any], info: RequestInfo) -> None:
+    def _tell(self, method: str, path: str, info: RequestInfo) -> None:
         seconds = time.monotonic() - info.started
-        method = environ["REQUEST_METHOD"]
         if method not in _METHODS:
             method = "other"
         self._metrics.request(method, info.route, info.status, seconds)
-        level = logging.DEBUG if environ["PATH_INFO"] in PROBES else logging.INFO
+        level = logging.DEBUG if path in PROBES else logging.INFO
         if self._log.isEnabledFor(level):
             logs.request(info.id, method, info.route, info.status, seconds, info.degraded)
 
@@ -143,9 +159,8 @@ class Gate:
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
 
 
-def _request_id(environ: dict[str, Any]) -> str:
+def _request_id(given: str | None) -> str:
     """The id the caller sent, when it looks like one, or a new one of 128 bits."""
-    given = environ.get("HTTP_X_REQUEST_ID")
     if given and _REQUEST_ID.fullmatch(given):
-        return str(given)
+        return given
     return os.urandom(16).hex()

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import gevent
+from gevent.server import StreamServer
 from gunicorn import util  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from gunicorn.http import errors as http_errors  # type: ignore[import-untyped]
@@ -23,7 +24,12 @@ from store.logs import JsonFormatter
 
 TURN: Final = 4
 """Requests served before the event loop looks at all connections again."""
-_next_turn: Any = gevent.sleep
+PENALTY_S: Final = 1.0
+"""A connection that was told to come back later is not read before: refusing who asks at once again would be all that
+a full store does."""
+ACCEPTED: Final = 512
+"""New connections taken at each look, so that in a rush they can be refused instead of waiting unseen."""
+_pause: Any = gevent.sleep
 _REFUSED: Final[tuple[tuple[type[Exception], int, str, str], ...]] = (
     (http_errors.LimitRequestLine, 414, "uri-too-long", "the request line is too long"),
     (http_errors.LimitRequestHeaders, 431, "headers-too-large", "the headers are too many or too large"),
@@ -124,11 +130,26 @@ class StoreWorker(GeventWorker):  # type: ignore[misc]
     """One process that serves each connection in a greenlet."""
 
     cfg: Any
+    _open = 0
 
     def init_process(self) -> None:
         """Before the first request."""
         self.cfg = Fixed(self.cfg)
+        StreamServer.max_accept = ACCEPTED
         super().init_process()
+
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        """Serve one connection to its end."""
+        self._open += 1
+        try:
+            super().handle(listener, client, addr)
+        finally:
+            self._open -= 1
+
+    @property
+    def crowded(self) -> bool:
+        """Whether half of the places are taken: then nobody keeps one while idle, or new shoppers would wait for it."""
+        return bool(self._open > self.worker_connections // 2)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
         """Serve one request; raises `StopIteration` when its connection shall close.
@@ -138,8 +159,10 @@ class StoreWorker(GeventWorker):  # type: ignore[misc]
         """
         self.cfg.pre_request(self, req)
         self.nr += 1
-        if not self.alive:
+        if not self.alive or self.crowded:
             req.force_close()
+        if self._turned_away(req, sock):
+            return
         answer, environ = wsgi.create(req, sock, addr, listener_name, self.cfg, response_class=OneWrite)
         environ["wsgi.multithread"] = True
         try:
@@ -160,9 +183,22 @@ class StoreWorker(GeventWorker):  # type: ignore[misc]
             raise StopIteration from None
         finally:
             if self.nr % TURN == 0:
-                _next_turn(0)
+                _pause(0)
         if answer.should_close():
             raise StopIteration
+
+    def _turned_away(self, req: Any, sock: Any) -> bool:
+        """Ask the gate, and answer for it; raises `StopIteration` when the connection shall close."""
+        given = next((value for name, value in req.headers if name == "X-REQUEST-ID"), None)
+        answer = self.wsgi.wsgi_app.refusal(req.method, req.path, given)
+        if answer is None:
+            return False
+        connection = b"close" if req.should_close() else b"keep-alive"
+        util.write(sock, b"HTTP/1.1 503 Service Unavailable\r\nConnection: %b\r\n%b" % (connection, answer))
+        if req.should_close():
+            raise StopIteration
+        _pause(PENALTY_S)
+        return True
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer a request that never reached the application, and close."""

@@ -27,6 +27,7 @@ from store.db import Database
 from store.settings import Settings
 from tests.bench import client
 from tests.bench.servers import CONTENDERS, ROOT, Contender, Running, serve
+from tests.bench.storm import Storm
 
 SKU = "COF-FILTER-02"
 RATES = {"listing": 300.0, "checkout": 150.0}
@@ -110,6 +111,10 @@ def measure(contender: Contender, path: Path, folder: Path, count: int) -> dict[
             many = int(rate * 5)
             requests = itertools.repeat(LISTING) if name == "listing" else carts.requests(many, ours)
             tally = client.run(server.port, requests, many, rate, lines=64)
+            if tally.failed:
+                raise SystemExit(
+                    f"error: {tally.failed} of {many} requests failed\nhint:  offer less than {rate}/s"
+                )
             out[f"{name} p99 ms at {rate:.0f}/s"] = tally.quantile(0.99) * 1e3
         out["peak MiB"] = server.peak_mib()
     return out
@@ -142,6 +147,16 @@ def order_bytes(path: Path, folder: Path, count: int) -> float:
         return (_kept_memory(carts.redis) - before) / count
 
 
+def storms(path: Path, folder: Path, count: int) -> list[dict[str, float]]:
+    """The store alone with `count` rushes of three times its capacity, each on a new process."""
+    found = []
+    for number in range(count):
+        print(f"storm {number + 1}/{count}", file=sys.stderr)
+        with serve(CONTENDERS[0], path, folder / "log") as server:
+            found.append(Storm(server.port, 5).figures)
+    return found
+
+
 def _kept_memory(connection: redis.Redis) -> int:
     """Bytes in use without what ends by itself: sessions, carts, operations."""
     for pattern in ("session:*", "cart:*", "session-orders:*", "op:*"):
@@ -168,12 +183,12 @@ def table(rounds: dict[str, list[dict[str, float]]]) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run everything and print tables; one JSON line goes to results/bench.jsonl."""
     options = argparse.ArgumentParser("tests.bench", description=__doc__)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--count", type=int, default=4000, help="requests for each figure and round")
-    chosen = options.parse_args()
+    chosen = options.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="store-bench-"))
     rounds: dict[str, list[dict[str, float]]] = {contender.name: [] for contender in CONTENDERS}
     extra: dict[str, Any] = {}
@@ -190,10 +205,12 @@ def main() -> int:
             starts = [start_seconds(path, folder) for _ in range(5)]
             extra["start to ready s at 500m"] = [value for value in starts if value is not None]
             extra["Redis bytes an order"] = order_bytes(path, folder, chosen.count)
+            rush = storms(path, folder, chosen.rounds)
         print(table(rounds))
+        print(table({"store at three times its capacity": rush}))
         for name, value in extra.items():
             print(f"{name}: {value}")
-        entry = {"time": time.time(), "load": os.getloadavg(), "rounds": rounds, **extra}
+        entry = {"time": time.time(), "load": os.getloadavg(), "rounds": rounds, "storms": rush, **extra}
         (ROOT / "results").mkdir(exist_ok=True)
         with (ROOT / "results/bench.jsonl").open("a") as sink:
             sink.write(json.dumps(entry) + "\n")

@@ -112,7 +112,6 @@ def serve(
         "STORE_LISTEN": f"127.0.0.1:{port}",
         "STORE_METRICS_PORT": str(free_port()),
         "STORE_VERSION": "bench",
-        "STORE_QUEUE_LIMIT_MS": "60000",
         "STORE_SESSIONS_MAX": "100000000",
     }
     command = [*wrap, str(python()), *(word.format(port=port) for word in contender.command)]

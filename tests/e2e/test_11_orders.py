@@ -31,6 +31,8 @@ def test_no_order_is_lost_doubled_or_oversold_while_pods_and_redis_die(cluster: 
         with when(f"64 shoppers buy {CHECKOUTS} times, and each API pod and twice Redis are killed", 200):
             outcome = orders.trade(twin, CHECKOUTS, orders.BLOWS)
         told(outcome)
+        with then("an emptied Redis is filled again by the pods, and none of them crashes", 40):
+            refilled(cluster, twin)
         for name in ("duplicates", "oversold"):
             broken(cluster, twin, name)
     finally:
@@ -55,13 +57,22 @@ def told(outcome: orders.Outcome) -> None:
         assert len(outcome.kills) == len(orders.BLOWS), outcome.kills
 
 
+def refilled(cluster: Cluster, twin: Twin) -> None:
+    """No push is needed: a pod that finds no catalog at all applies its own file."""
+    before = {pod.name: pod.restarts for pod in cluster.pods(NAMESPACE)}
+    orders.emptied(twin)
+    scarce, plenty = orders.stocked(twin, 1)
+    assert len(scarce) + len(plenty) >= 60
+    assert {pod.name: pod.restarts for pod in cluster.pods(NAMESPACE)} == before
+
+
 def broken(cluster: Cluster, twin: Twin, name: str) -> None:
     """The same with one protection taken away: the figure of its name must not be 0."""
     with when(f"the protection against {name} is taken away (control)", 75):
         orders.mutated(twin, control(name))
         orders.emptied(twin)
         cluster.rolled_out(30, STORE, NAMESPACE)
-        outcome = orders.trade(twin, IN_A_CONTROL, seconds=60)
+        outcome = orders.trade(twin, IN_A_CONTROL, seconds=60, hunted=1.0)
     count = outcome.figures[name]
     figure(f"orders, control: {name}", count, outcome.report["acks"], "> 0")
     ledger.record(f"orders-control-{name}", count > 0, outcome.report["acks"], outcome.figures)

@@ -29,6 +29,7 @@ VERBS = {
     "adopt": "kubestore.manifests.verbs:adopt",
     "prove": "kubestore.prove.verbs:prove",
     "load": "kubestore.prove.verbs:load",
+    "bench": "kubestore.prove.verbs:bench",
 }
 
 

@@ -88,7 +88,7 @@ CONTROLS = {
         (
             "if #short > 1 then return short end",
             "if #short > 1 then return short end\n"
-            "if redis.call('SET', 'checked:' .. id, 1, 'NX') then\n"
+            "if redis.call('INCR', 'checked:' .. id) < 4 then\n"
             "  return redis.error_reply('TRYAGAIN decrement in a second call')\n"
             "end",
         ),

@@ -74,10 +74,12 @@ class Buyer:
 
     async def run(self) -> None:
         """Buy until nothing is left to buy. Raises `KubestoreError` for an answer that should not be."""
-        while (number := next(self._left)) < self._plan.checkouts:
-            await self._buy(f"key-{self._name}-{number}")
-        if self._connection is not None:
-            self._connection.close()
+        try:
+            while (number := next(self._left)) < self._plan.checkouts:
+                await self._buy(f"key-{self._name}-{number}")
+        finally:
+            if self._connection is not None:
+                self._connection.close()
 
     async def _buy(self, key: str) -> None:
         """One purchase, and now and then the same once more."""

@@ -126,7 +126,9 @@ def stocked(twin: Twin, scarce: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
             f"{method} {path} HTTP/1.1\r\nHost: {where.netloc}\r\nAuthorization: Bearer {token}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
         )
-        answer = await (await Connection.open(where, 10)).ask(head.encode(), content, 10)
+        connection = await Connection.open(where, 10)
+        answer = await connection.ask(head.encode(), content, 10)
+        connection.close()
         if answer.status != 200:
             raise KubestoreError(f"{method} {path}: status {answer.status}: {answer.body[:200]!r}")
         return json.loads(answer.body)
@@ -161,10 +163,13 @@ BLOWS: tuple[Blow, ...] = ((0.15, STORE, 0), (0.35, REDIS, 0), (0.55, STORE, 1),
 """At which share of the checkouts which pod dies."""
 
 
-def trade(twin: Twin, checkouts: int, blows: tuple[Blow, ...] = (), seconds: float = 200) -> Outcome:
+def trade(
+    twin: Twin, checkouts: int, blows: tuple[Blow, ...] = (), seconds: float = 200, hunted: float = 0.3
+) -> Outcome:
     """Let the shoppers buy, kill what `blows` say, and audit. Raises `KubestoreError` for a wrong answer."""
     scarce, plenty = stocked(twin, max(checkouts // 10 // SCARCE, 1))
-    plan = buyers.Plan(target.here(twin.url), scarce, plenty, checkouts, seconds=seconds)
+    where = target.here(twin.url)
+    plan = buyers.Plan(where, scarce, plenty, checkouts, hunted=hunted, seconds=seconds)
     sales, failed = buyers.Sales(), list[BaseException]()
 
     def work() -> None:

@@ -1,8 +1,12 @@
 """`kubestore prove …` and `kubestore load`."""
 
+import importlib
+import sys
+from collections.abc import Callable
+
 import click
 
-from kubestore import ui
+from kubestore import paths, ui
 from kubestore.errors import KubestoreError
 from kubestore.instance import Instance
 from kubestore.prove import ledger
@@ -71,6 +75,17 @@ def results(markdown: bool, every: bool) -> None:
     lines = ledger.read()
     lines = lines if every else ledger.latest(lines)
     click.echo(ledger.markdown(lines) if markdown else ledger.text(lines))
+
+
+@click.command()
+@click.option("--rounds", default=5, show_default=True, help="Each contender is measured so often.")
+@click.option("--count", default=4000, show_default=True, help="Requests for each figure and round.")
+def bench(rounds: int, count: int) -> None:
+    """Figures of the store beside plain ways to build the same; needs no cluster, and a machine at rest."""
+    for folder in (paths.REPO, paths.REPO / "app-src"):
+        sys.path.insert(0, str(folder))
+    main: Callable[[list[str]], int] = importlib.import_module("tests.bench.__main__").main
+    raise SystemExit(main([f"--rounds={rounds}", f"--count={count}"]))
 
 
 @click.command()

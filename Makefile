@@ -38,7 +38,7 @@ test: lint ## Run everything that needs no cluster
 	@$(PYTEST)
 
 # What explores at length is left to `make test`, since a release waits for this.
-LONG := audit db durability fuzz losses machine mutants openapi overload owasp worker
+LONG := audit buyers db durability fuzz losses machine mutants openapi overload owasp worker
 test-app: venv ## Run the quick tests of the store alone, as a release does
 	@$(PYTEST) -q -x $(LONG:%=--ignore=tests/unit/store/test_%.py) tests/unit/store
 

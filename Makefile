@@ -3,6 +3,8 @@ PYTHON := $(VENV)/bin/python
 PYTEST := $(PYTHON) -m pytest
 READY := $(VENV)/.ready-$(shell sha256sum requirements/dev.txt | cut -c1-12)
 KUBESTORE := $(PYTHON) -m kubestore
+# Of your own instead of the embedded one: make up CLUSTER=kind (or minikube, or current).
+ON := $(if $(CLUSTER),--cluster $(CLUSTER))
 export PYTHONPATH := tools:app-src
 
 .DEFAULT_GOAL := help
@@ -21,17 +23,17 @@ $(READY):
 	@chmod +x $(VENV)/bin/kubestore
 	@touch $@
 
-up: venv ## Bring up the embedded cluster and the store on it
-	@$(KUBESTORE) up
+up: venv ## Bring up the embedded cluster (or CLUSTER=kind|minikube|current) and the store on it
+	@$(KUBESTORE) up $(ON)
 
 status: venv ## Show applications, nodes, replicas and addresses
-	@$(KUBESTORE) status
+	@$(KUBESTORE) status $(ON)
 
 down: venv ## Stop the cluster, keep its data
-	@$(KUBESTORE) down
+	@$(KUBESTORE) down $(ON)
 
 purge: venv ## Stop the cluster and forget its data
-	@$(KUBESTORE) purge
+	@$(KUBESTORE) purge $(ON)
 
 test: lint ## Run everything that needs no cluster
 	@$(KUBESTORE) build kustomize kubeconform gitleaks act registry
@@ -58,7 +60,7 @@ validate: venv ## Render every manifest and check it as the cluster will
 	@$(KUBESTORE) validate
 
 load: venv ## Drive a Black Friday against the running store
-	@$(KUBESTORE) load
+	@$(KUBESTORE) load $(ON)
 
 e2e: venv ## Prove the whole loop on the running cluster
 	@$(PYTEST) -m e2e tests/e2e

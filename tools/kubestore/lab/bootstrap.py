@@ -121,7 +121,10 @@ def look_again(kubectl: Kubectl, items: list[dict[str, Any]]) -> None:
             kubectl.run("annotate", "applications.argoproj.io", "-n", "argocd", name, *refresh)
 
 
-def converge(kubectl: Kubectl, timeout: float = 300) -> None:
+HINT = "kubestore argocd app get NAME tells more; make up goes on from here"
+
+
+def converge(kubectl: Kubectl, timeout: float = 300, hint: str = HINT) -> None:
     """Wait until every Application that Git names is Synced and Healthy."""
     with ui.step("applications Synced and Healthy") as step:
 
@@ -134,7 +137,6 @@ def converge(kubectl: Kubectl, timeout: float = 300) -> None:
         try:
             wait.until(check, "applications", timeout, every=2, last=lambda: step.detail)
         except KubestoreError as error:
-            hint = "kubestore argocd app get NAME tells more; make up goes on from here"
             raise KubestoreError(error.what, hint) from error
 
 

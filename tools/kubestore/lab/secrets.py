@@ -4,6 +4,7 @@ import base64
 import json
 import secrets
 from pathlib import Path
+from typing import Any
 
 from kubestore.instance import Instance
 from kubestore.kubectl import Kubectl
@@ -14,6 +15,10 @@ MADE = {
     "store-secrets": ("store", {"admin-token": "admin", "admin-token-next": ""}),
 }
 WEBHOOK = "webhook"
+WEBHOOK_KEY = "webhook.github.secret"
+# Argo CD's own Secret, which it fills up itself; it reads what bears its label.
+ARGOCD = "argocd-secret"
+ARGOCD_LABELS = {"app.kubernetes.io/name": ARGOCD, "app.kubernetes.io/part-of": "argocd"}
 
 
 def value(instance: Instance, name: str) -> str:
@@ -33,15 +38,20 @@ def ensure(instance: Instance, kubectl: Kubectl) -> None:
         _apply(kubectl, namespace, name, texts)
     # The store signs in to Redis with the same password, from its own namespace.
     _apply(kubectl, "store", "redis-auth", {"password": value(instance, "redis")})
-    labels = {"app.kubernetes.io/name": "argocd-secret", "app.kubernetes.io/part-of": "argocd"}
-    _apply(kubectl, "argocd", "argocd-secret", {"webhook.github.secret": value(instance, WEBHOOK)}, labels)
+    _apply(kubectl, "argocd", ARGOCD, {WEBHOOK_KEY: value(instance, WEBHOOK)}, ARGOCD_LABELS)
+
+
+def manifest(
+    namespace: str, name: str, texts: dict[str, str], labels: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """A Secret with these texts by key."""
+    encoded = {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
+    metadata = {"name": name, "namespace": namespace, "labels": labels or {}}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": encoded}
 
 
 def _apply(
     kubectl: Kubectl, namespace: str, name: str, texts: dict[str, str], labels: dict[str, str] | None = None
 ) -> None:
-    encoded = {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
-    metadata = {"name": name, "namespace": namespace, "labels": labels or {}}
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": encoded}
     arguments = ["apply", "--server-side", "--force-conflicts", "--field-manager=kubestore", "-f", "-"]
-    kubectl.run(*arguments, input=json.dumps(secret))
+    kubectl.run(*arguments, input=json.dumps(manifest(namespace, name, texts, labels)))

@@ -15,19 +15,24 @@ def read(instance: Instance) -> Status:
     """The instance as it is. Raises `KubestoreError` when there is none or its API server is silent."""
     if not instance.kubeconfig.exists():
         raise KubestoreError(f"instance {instance.name} is not there", "make up")
-    kubectl = Kubectl(instance.kubeconfig)
+    urls = {
+        "store": instance.store_url,
+        "argocd": instance.argocd_url,
+        "git": instance.forge_url,
+        "registry": f"http://{instance.registry}",
+    }
+    return look(Kubectl(instance.kubeconfig), urls, "local")
+
+
+def look(kubectl: Kubectl, urls: dict[str, str], remote: str) -> Status:
+    """Any cluster as it is; `urls` says where its parts answer (`git` among them), `remote` where a push goes."""
     return {
         "nodes": [_node(node) for node in kubectl.json("get", "nodes", timeout=10)["items"]],
         "applications": [bootstrap.summary(application) for application in _applications(kubectl)],
         "rollout": _rollout(kubectl),
         "hpa": _hpa(kubectl),
-        "urls": {
-            "store": instance.store_url,
-            "argocd": instance.argocd_url,
-            "git": instance.forge_url,
-            "registry": f"http://{instance.registry}",
-        },
-        "git": {"url": instance.forge_url, "remote": "local"},
+        "urls": urls,
+        "git": {"url": urls["git"], "remote": remote},
     }
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import click
 
+from kubestore.clusters.options import AGREE, CLUSTER
+from kubestore.clusters.providers import EMBEDDED
+from kubestore.errors import KubestoreError
 from kubestore.instance import Instance
 from kubestore.kubectl import Kubectl
 from kubestore.lab import lifecycle, programs, secrets, status
@@ -16,9 +19,24 @@ PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False, "he
 
 
 @click.command()
-@click.option("--without-argocd", is_flag=True, help="Stop before Argo CD: an empty cluster with the forge.")
-def up(without_argocd: bool) -> None:
+@CLUSTER
+@click.option("--without-argocd", is_flag=True, help="Embedded only: stop before Argo CD, with the forge.")
+@click.option(
+    "--as", "environment", default="minikube", show_default=True, help="Folder of clusters/ to follow."
+)
+@click.option("--dry-run", is_flag=True, help="Only show the commands; not for the embedded cluster.")
+@AGREE
+def up(cluster: str, without_argocd: bool, environment: str, dry_run: bool, yes: bool) -> None:
     """Bring up the cluster, Argo CD and the store; run it again to go on where it stopped."""
+    if cluster != EMBEDDED:
+        _up_elsewhere(cluster, environment, without_argocd, dry_run, yes)
+        return
+    if dry_run:
+        raise KubestoreError(
+            "--dry-run is for clusters of your own: the embedded one is not made by commands of other tools",
+            "name one: --cluster kind|minikube|current",
+        )
+    _tell_of_docker()
     instance = Instance.current()
     lifecycle.up(instance, argocd=not without_argocd)
     click.echo(status.page(status.read(instance)))
@@ -30,16 +48,55 @@ def up(without_argocd: bool) -> None:
     )
 
 
+def _up_elsewhere(cluster: str, environment: str, without_argocd: bool, dry_run: bool, yes: bool) -> None:
+    from kubestore.clusters import lifecycle as elsewhere
+
+    if without_argocd:
+        raise KubestoreError(
+            "--without-argocd is for the embedded cluster", f"leave it out, or --cluster {EMBEDDED}"
+        )
+    elsewhere.up(cluster, environment, yes=yes, dry_run=dry_run)
+    if not dry_run:
+        click.echo(status.page(elsewhere.look(cluster)))
+        say(
+            "\nTry next: git push origin main   # after a change of app-src/store; docs/argocd.md: Argo CD's pages"
+        )
+
+
+def _tell_of_docker() -> None:
+    """Where Docker is, half an hour of building can be avoided."""
+    from kubestore.clusters import preflight as docker
+
+    if any(programs.missing()) and (name := docker.fastest()):
+        say(
+            f"note: Docker and {name} are here: `make up CLUSTER={name}` takes minutes, this build half an hour"
+        )
+
+
 @click.command()
-def down() -> None:
+@CLUSTER
+@AGREE
+def down(cluster: str, yes: bool) -> None:
     """Stop the cluster and leave the machine clean; its data stays for the next `up`."""
-    lifecycle.down(Instance.current())
+    if cluster == EMBEDDED:
+        lifecycle.down(Instance.current())
+        return
+    from kubestore.clusters import lifecycle as elsewhere
+
+    elsewhere.down(cluster, yes=yes)
 
 
 @click.command()
-def purge() -> None:
+@CLUSTER
+@AGREE
+def purge(cluster: str, yes: bool) -> None:
     """Stop the cluster and forget its data; built programs and images stay in the cache."""
-    lifecycle.purge(Instance.current())
+    if cluster == EMBEDDED:
+        lifecycle.purge(Instance.current())
+        return
+    from kubestore.clusters import lifecycle as elsewhere
+
+    elsewhere.purge(cluster, yes=yes)
 
 
 @click.command()
@@ -50,10 +107,16 @@ def build(components: tuple[str, ...]) -> None:
 
 
 @click.command("status")
+@CLUSTER
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def show_status(as_json: bool) -> None:
+def show_status(cluster: str, as_json: bool) -> None:
     """Show applications, nodes, replicas and addresses."""
-    found = status.read(Instance.current())
+    if cluster == EMBEDDED:
+        found = status.read(Instance.current())
+    else:
+        from kubestore.clusters import lifecycle as elsewhere
+
+        found = elsewhere.look(cluster)
     click.echo(json.dumps(found) if as_json else status.page(found))
 
 
@@ -93,7 +156,13 @@ def shell() -> None:
 
 
 @click.command()
+@CLUSTER
 @click.argument("name", type=click.Choice(["admin", "redis", "webhook"]))
-def secret(name: str) -> None:
+def secret(cluster: str, name: str) -> None:
     """Print a secret that bootstrap made: the store's admin token, Redis' password, the webhook's key."""
+    if cluster != EMBEDDED:
+        from kubestore.clusters import lifecycle as elsewhere
+
+        click.echo(elsewhere.secret(cluster, name))
+        return
     click.echo(secrets.value(Instance.current(), name))

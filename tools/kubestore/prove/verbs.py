@@ -7,6 +7,8 @@ from collections.abc import Callable
 import click
 
 from kubestore import paths, ui
+from kubestore.clusters.options import CLUSTER
+from kubestore.clusters.providers import EMBEDDED
 from kubestore.errors import KubestoreError
 from kubestore.instance import Instance
 from kubestore.prove import ledger
@@ -89,13 +91,22 @@ def bench(rounds: int, count: int) -> None:
 
 
 @click.command()
+@CLUSTER
 @click.option("--url", default="", help="The store; a literal address of this machine or of the instance.")
 @click.option("--peak", default=0, help="Customers at the peak (default: enough to pass 450 % of one pod).")
-def load(url: str, peak: int) -> None:
+def load(cluster: str, url: str, peak: int) -> None:
     """A Black Friday: quiet, spike, plateau, calm; the report goes to results/."""
     from kubestore.prove import load as proof
 
-    outcome = proof.run_locust(url or Instance.current().store_url, proof.Shape(peak=peak or proof.PEAK))
+    outcome = proof.run_locust(url or _store(cluster), proof.Shape(peak=peak or proof.PEAK))
     click.echo(outcome.line())
     click.echo(f"report: {outcome.report}")
     judge(outcome.ok, "the load's verdict")
+
+
+def _store(cluster: str) -> str:
+    if cluster == EMBEDDED:
+        return Instance.current().store_url
+    from kubestore.clusters import lifecycle as elsewhere
+
+    return elsewhere.target(cluster)

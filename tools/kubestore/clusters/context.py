@@ -8,7 +8,7 @@ from typing import Any
 from kubestore.clusters.command import Command
 from kubestore.errors import KubestoreError
 from kubestore.kubectl import Kubectl
-from kubestore.run import CommandFailed, run
+from kubestore.run import CommandFailed, run, tail
 
 PROGRAM = "kubectl"
 UNKNOWN_KIND = "the server doesn't have a resource type"
@@ -38,13 +38,15 @@ class Context(Kubectl):
         return run(self.words(*args), timeout=timeout, check=False).stdout.strip()
 
     def get(self, *args: str | Path) -> dict[str, Any]:
-        """`kubectl get`, parsed; empty when there is no such object or kind. Raises `CommandFailed`."""
+        """`kubectl get`, parsed; empty when there is no such object or kind. Raises `KubestoreError`."""
         try:
             text = self.run("get", *args, "--ignore-not-found", "-o", "json").strip()
         except CommandFailed as error:
             if UNKNOWN_KIND in error.output:
                 return {}
-            raise
+            raise KubestoreError(
+                f"context {self.name} does not answer: {tail(error.output, 1)}", "kubectl cluster-info"
+            ) from error
         found: dict[str, Any] = json.loads(text) if text else {}
         return found
 

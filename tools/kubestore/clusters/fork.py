@@ -98,7 +98,7 @@ def clone_words(url: str, branch: str, target: Path) -> list[str]:
     return ["git", "clone", "--quiet", "--depth=1", f"--branch={branch}", "--", url, str(target)]
 
 
-def fetch(name: str, root: Path = paths.REPO) -> Fork:
+def fetch(name: str, root: Path) -> Fork:
     """Fetch what the checkout's own file says to follow, with nothing of this user's git settings.
 
     Raises `KubestoreError` when a stranger (or the given credentials) cannot read it.
@@ -115,7 +115,7 @@ def fetch(name: str, root: Path = paths.REPO) -> Fork:
     return Fork(whose.url, whose.branch, commit, target, target)
 
 
-def assumed(name: str, root: Path = paths.REPO) -> Fork:
+def assumed(name: str, root: Path) -> Fork:
     """The fork as the checkout has it, for a dry run that cannot fetch it."""
     whose = repository.load(root)
     commit = run(["git", "-C", root, "rev-parse", "HEAD"]).stdout.strip()
@@ -156,7 +156,7 @@ def _unreadable(whose: repository.Repository, said: str) -> KubestoreError:
     return KubestoreError(f"{whose.url} cannot be read: {reason}", "check the address and the network")
 
 
-def behind(fork: Fork, root: Path = paths.REPO) -> str:
+def behind(fork: Fork, root: Path) -> str:
     """A warning when the checkout's commit is not the one that Argo CD will follow; empty when it is."""
     here = run(["git", "-C", root, "rev-parse", "HEAD"], check=False).stdout.strip()
     if not here or here == fork.commit:

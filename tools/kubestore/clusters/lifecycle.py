@@ -55,17 +55,17 @@ def _survey(provider: Provider, environment: str, dry_run: bool) -> tuple[str, F
         preflight.refuse(f"{provider.name}: this machine is not ready", wrong)
     state = provider.state() if not wrong else "absent"
     try:
-        fork = forks.fetch(provider.name)
+        fork = forks.fetch(provider.name, paths.REPO)
     except KubestoreError as error:
         if not dry_run:
             raise
         wrong.append((error.what, error.hint))
-        fork = forks.assumed(provider.name)
+        fork = forks.assumed(provider.name, paths.REPO)
     lacking = list(ground.source(fork, environment))
     if not dry_run:
         preflight.refuse("the fork is not ready", lacking)
     notes = [f"{what}; {mend}" for what, mend in [*wrong, *lacking]]
-    for note in [*notes, *filter(None, [forks.behind(fork)])]:
+    for note in [*notes, *filter(None, [forks.behind(fork, paths.REPO)])]:
         ui.say(f"note: {note}")
     return state, fork
 
@@ -154,7 +154,7 @@ def purge(name: str, *, yes: bool) -> None:
         return
     context = _follows(provider)
     environment = ground.root(context)["path"].rpartition("/")[2]
-    fork = forks.fetch(name)
+    fork = forks.fetch(name, paths.REPO)
     _ask(f"DELETE Argo CD, the store, Redis and its data from {context.name}", yes)
     perform(stages.removal(context, fork, environment))
 

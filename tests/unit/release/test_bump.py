@@ -4,8 +4,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from kubestore.errors import KubestoreError
+from kubestore.release import bump as bumping
+from kubestore.release import verbs
 from kubestore.release.bump import bump, named, only_bumps, overlay, written
 
 DIGEST = "sha256:" + "a" * 64
@@ -132,3 +135,51 @@ def test_a_lost_race_is_run_again_on_the_new_main(clone: Path) -> None:
     git(rival, "fetch", "--quiet", "origin", "main")
     subjects = git(rival, "log", "--format=%s", "-2", "FETCH_HEAD")
     assert subjects.splitlines() == [f"deploy(embedded): store unreleased -> {tag}", "rival"]
+
+
+def test_in_the_mode_of_pull_requests_main_stays_and_a_branch_of_its_own_is_pushed(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUMP_MODE", "pr")
+    tag = commit(clone, "feat: a change")
+    branch = bump("embedded", tag, DIGEST, clone)
+    assert branch == f"deploy/embedded/{tag}"
+    git(clone, "fetch", "--quiet", "origin")
+    assert git(clone, "log", "-1", "--format=%s", "origin/main") == "feat: a change"
+    subject = git(clone, "log", "-1", "--format=%s", f"origin/{branch}")
+    assert subject == f"deploy(embedded): store unreleased -> {tag}"
+
+
+def test_a_release_that_is_run_again_finds_its_branch(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUMP_MODE", "pr")
+    tag = commit(clone, "feat: a change")
+    assert bump("embedded", tag, DIGEST, clone) == bump("embedded", tag, DIGEST, clone)
+    assert len(git(clone, "ls-remote", "--heads", "origin").splitlines()) == 2
+
+
+def test_an_unknown_mode_is_refused_before_anything_is_pushed(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tag = commit(clone, "feat: a change")
+    monkeypatch.setenv("BUMP_MODE", "mail")
+    with pytest.raises(KubestoreError, match="BUMP_MODE=mail"):
+        bump("embedded", tag, DIGEST, clone)
+    assert git(clone, "ls-remote", "--heads", "origin").count("\n") == 0
+
+
+@pytest.mark.parametrize(("mode", "told"), [("push", ""), ("pr", "deploy/embedded/{0} deploy/staging/{0}")])
+def test_the_verb_names_several_environments_and_tells_the_pipeline_of_branches(
+    mode: str, told: str, clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = clone / overlay("staging")
+    second.parent.mkdir(parents=True)
+    second.write_text(TEXT)
+    git(clone, "add", ".")
+    tag = commit(clone, "feat: a change")
+    output = clone.parent / "output"
+    monkeypatch.setenv("GITHUB_OUTPUT", str(output))
+    monkeypatch.setenv("BUMP_MODE", mode)
+    monkeypatch.setattr(bumping.bump, "__defaults__", (clone,))
+    words = ["--env", "embedded staging", "--tag", tag, "--digest", DIGEST]
+    assert CliRunner().invoke(verbs.bump, words, catch_exceptions=False).exit_code == 0
+    assert output.read_text() == f"branches={told.format(tag)}\n"

@@ -14,6 +14,7 @@ TAG = re.compile(r"[0-9a-f]{12}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 LINE = re.compile(r"^(?P<before>[ \t]*newTag:[ \t]*)(?P<tag>\S+)[ \t]*$", re.M)
 TRIES = 5
+MODES = ("push", "pr")
 # What git says when somebody else was quicker; a hook's or a protected branch's refusal says neither.
 LOST_RACE = re.compile(r"fetch first|non-fast-forward|cannot lock ref|failed to update ref")
 BOT = ("kubestore-bot", "kubestore-bot@users.noreply.github.com")
@@ -48,12 +49,26 @@ def only_bumps(before: str, after: str) -> bool:
     return bool(TAG.fullmatch(tag) and DIGEST.fullmatch(digest))
 
 
-def bump(environment: str, tag: str, digest: str, root: Path = paths.REPO) -> bool:
-    """Make the newest main of `origin` run the image; returns False when it did already.
+def mode() -> str:
+    """`push` to main, or `pr`: to a branch of its own for a pull request. Raises `KubestoreError`."""
+    said = os.environ.get("BUMP_MODE") or MODES[0]
+    if said not in MODES:
+        raise KubestoreError(f"BUMP_MODE={said} is not a mode of the bump", f"one of {', '.join(MODES)}")
+    return said
+
+
+def branch(environment: str, tag: str) -> str:
+    """Where the bump is pushed: main, or with BUMP_MODE=pr a branch of its own."""
+    return f"deploy/{environment}/{tag}" if mode() == "pr" else "main"
+
+
+def bump(environment: str, tag: str, digest: str, root: Path = paths.REPO) -> str:
+    """Make the newest main of `origin` run the image; returns the branch pushed to, empty when it did already.
 
     Pushes with rebase and retry; a release of an older commit never replaces a newer one's. Raises
     `KubestoreError` for a tag or digest that is not one, and when main moves faster than we can push.
     """
+    target = branch(environment, tag)
     if not TAG.fullmatch(tag) or not DIGEST.fullmatch(digest):
         raise KubestoreError(
             f"{tag}@{digest} is no tag and digest of a release",
@@ -69,10 +84,13 @@ def bump(environment: str, tag: str, digest: str, root: Path = paths.REPO) -> bo
         old_tag = old.partition("@")[0]
         if old == f"{tag}@{digest}" or _is_newer(root, old_tag, tag):
             ui.say(f"{environment} runs {old_tag}, which is not older than {tag}: nothing to bump")
-            return False
+            return ""
+        if target != "main" and _git(root, "ls-remote", "origin", f"refs/heads/{target}").strip():
+            ui.say(f"{target} was pushed before")
+            return target
         _commit(root, file, f"{tag}@{digest}", f"deploy({environment}): store {old_tag} -> {tag}")
         try:
-            _push(root, environment, tag)
+            _git(root, "push", "--quiet", "origin", f"HEAD:refs/heads/{target}")
         except CommandFailed as error:
             if not LOST_RACE.search(error.output):
                 raise KubestoreError(
@@ -81,7 +99,7 @@ def bump(environment: str, tag: str, digest: str, root: Path = paths.REPO) -> bo
                 ) from error
             time.sleep(random.uniform(0.1, 0.5))  # noqa: S311 - spreads rivals, guards nothing
             continue
-        return True
+        return target
     raise KubestoreError(f"main moved {TRIES} times while the bump was pushed", "run the release again")
 
 
@@ -97,16 +115,6 @@ def _commit(root: Path, file: Path, value: str, subject: str) -> None:
     name, email = BOT
     identity = ["-c", f"user.name={name}", "-c", f"user.email={email}"]
     run(["git", *identity, "commit", "--quiet", "-m", subject, "--", file], cwd=root)
-
-
-def _push(root: Path, environment: str, tag: str) -> None:
-    """To main, or with BUMP_MODE=pr to a branch of its own for a pull request."""
-    if os.environ.get("BUMP_MODE", "push") == "pr":
-        branch = f"deploy/{environment}/{tag}"
-        _git(root, "push", "--quiet", "origin", f"HEAD:refs/heads/{branch}")
-        ui.say(f"pushed {branch}: open a pull request for it")
-    else:
-        _git(root, "push", "--quiet", "origin", "HEAD:main")
 
 
 def _git(root: Path, *words: str) -> str:

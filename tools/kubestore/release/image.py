@@ -13,6 +13,7 @@ from kubestore.manifests import repository
 from kubestore.run import run
 
 RESULT = Path(".image.json")
+PLATFORMS = ("linux/amd64", "linux/arm64")
 
 
 @dataclass(frozen=True)
@@ -43,23 +44,27 @@ def reference(root: Path = paths.REPO) -> str:
     return f"{registry()}/{repository.load(root).owner}/kubestore-store:{tag(root)}"
 
 
+def platforms() -> list[str]:
+    """What the image is built for, such as linux/arm64; nothing means this machine's own."""
+    found = os.environ.get("KUBESTORE_PLATFORMS", "").replace(",", " ").split()
+    if wrong := [name for name in found if name not in PLATFORMS]:
+        raise KubestoreError(f"KUBESTORE_PLATFORMS: {wrong[0]} is not one", f"of {', '.join(PLATFORMS)}")
+    return found
+
+
 def build(root: Path = paths.REPO) -> str:
-    """Build the image of the checkout's commit; layers that did not change come from the cache."""
-    name = reference(root)
+    """Build the image of the checkout's commit; layers that did not change come from the cache.
+
+    For several platforms it is a list of images under one name, each built with emulation where it is foreign.
+    """
+    name, wanted = reference(root), platforms()
     options = ["--isolation", "chroot", "--layers", "--format", "oci", "--build-arg", f"VERSION={tag(root)}"]
     pull = ["--pull-never"] if is_local() else []
-    buildah(
-        "bud",
-        *options,
-        *pull,
-        *host_trust(),
-        "-t",
-        name,
-        "-f",
-        root / "Dockerfile",
-        root,
-        own_storage=is_local(),
-    )
+    named: list[str | Path] = ["--platform", ",".join(wanted), "--manifest", name] if wanted else ["-t", name]
+    if wanted:  # a list that is there would be added to
+        buildah("manifest", "rm", name, own_storage=is_local(), check=False)
+    file: list[str | Path] = ["-f", root / "Dockerfile", root]
+    buildah("bud", *options, *pull, *host_trust(), *named, *file, own_storage=is_local(), timeout=1800)
     return name
 
 
@@ -68,8 +73,9 @@ def push(root: Path = paths.REPO) -> Built:
     with tempfile.TemporaryDirectory() as folder:
         digest = Path(folder) / "digest"
         options = [f"--tls-verify={str(not is_local()).lower()}", "--digestfile", str(digest)]
+        verb = ["manifest", "push", "--all"] if platforms() else ["push"]
         name = reference(root)
-        buildah("push", *options, name, f"docker://{name}", own_storage=is_local())
+        buildah(*verb, *options, name, f"docker://{name}", own_storage=is_local())
         built = Built(tag(root), digest.read_text().strip())
     (root / RESULT).write_text(json.dumps(asdict(built)))
     return built

@@ -1,6 +1,7 @@
 """Verbs of a release."""
 
 import os
+from pathlib import Path
 
 import click
 
@@ -29,15 +30,27 @@ def push() -> None:
 @click.command()
 @click.option(
     "--env",
-    "environment",
+    "environments",
     default=lambda: os.environ.get("KUBESTORE_ENV") or "staging",
     show_default="staging",
+    help="One or more folders of apps/store/overlays, with spaces between.",
 )
 @click.option("--tag", help="Of the image; the one pushed last when left out.")
 @click.option("--digest", help="Of the image, sha256:….")
-def bump(environment: str, tag: str | None, digest: str | None) -> None:
-    """Write one line that names the image, commit it and push it to main: the deployment."""
+def bump(environments: str, tag: str | None, digest: str | None) -> None:
+    """Write one line that names the image, commit it and push it to main: the deployment.
+
+    With BUMP_MODE=pr it is pushed to a branch of its own, whose name is told to the pipeline.
+    """
     if not (tag and digest):
         built = images.last()
         tag, digest = built.tag, built.digest
-    bumping.bump(environment, tag, digest)
+    pushed = [bumping.bump(environment, tag, digest) for environment in environments.split()]
+    _tell("branches", " ".join(name for name in pushed if name not in ("", "main")))
+
+
+def _tell(name: str, value: str) -> None:
+    """Give a later job of the pipeline a value, where there is a pipeline."""
+    if file := os.environ.get("GITHUB_OUTPUT"):
+        with Path(file).open("a") as output:
+            output.write(f"{name}={value}\n")

@@ -21,6 +21,7 @@ VERBS = {
     "ci": "kubestore.lab.forge.verbs:ci",
     "bump": "kubestore.release.verbs:bump",
     "image": "kubestore.release.verbs:image",
+    "github": "kubestore.release.verbs:show_github",
     "validate": "kubestore.manifests.verbs:validate",
     "schemas": "kubestore.manifests.verbs:make_schemas",
     "images": "kubestore.manifests.verbs:images",

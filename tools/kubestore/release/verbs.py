@@ -5,7 +5,10 @@ from pathlib import Path
 
 import click
 
+from kubestore import paths
+from kubestore.manifests import repository
 from kubestore.release import bump as bumping
+from kubestore.release import github
 from kubestore.release import image as images
 
 
@@ -47,6 +50,20 @@ def bump(environments: str, tag: str | None, digest: str | None) -> None:
         tag, digest = built.tag, built.digest
     pushed = [bumping.bump(environment, tag, digest) for environment in environments.split()]
     _tell("branches", " ".join(name for name in pushed if name not in ("", "main")))
+
+
+@click.command("github")
+@click.option("--markdown", "form", flag_value="markdown", help="As docs/github.md has it.")
+@click.option(
+    "--ruleset", type=click.Choice(bumping.MODES), help="Print the protection of main for this BUMP_MODE."
+)
+def show_github(form: str | None, ruleset: str | None) -> None:
+    """Print what a fork must set once on GitHub."""
+    if ruleset:
+        click.echo(github.ruleset_text(ruleset))
+        return
+    whose = repository.load(paths.REPO)
+    click.echo(github.markdown(whose) if form else github.text(whose), nl=not form)
 
 
 def _tell(name: str, value: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from kubestore import paths
 from kubestore.instance import Instance
-from kubestore.lab import cgroups, lifecycle, network
+from kubestore.lab import cgroups, network, nodes
 from kubestore.prove import ledger
 from kubestore.prove.cluster import Cluster
 from kubestore.prove.writes import Witness
@@ -43,7 +43,8 @@ def leftovers(instance: Instance, groups: list[str], sysctls: dict[str, str]) ->
     links = [link["ifname"] for link in json.loads(run(["ip", "-json", "link"]).stdout)]
     found += [f"link {name}" for name in links if name == instance.bridge]
     spaces = run(["ip", "netns", "list"], check=False).stdout.split()
-    found += [f"network namespace {name}" for name in spaces if name == network.netns(instance, 1)]
+    own = {network.netns(instance, number) for number in range(1, instance.most_nodes + 1)}
+    found += [f"network namespace {name}" for name in spaces if name in own]
     routes = run(["ip", "route", "show", "table", "all"]).stdout.splitlines()
     found += [f"route {line}" for line in routes if ours[1] in line]
     rules = run(["nft", "list", "ruleset"], check=False).stdout + run(["iptables-save"], check=False).stdout
@@ -60,7 +61,7 @@ def test_down_leaves_nothing_and_up_again_has_the_data(cluster: Cluster, instanc
     with witness:
         time.sleep(4)
     assert witness.account.acknowledged > 50
-    groups = [str(root / node.cgroup) for root in cgroups.hierarchies() for node in lifecycle.nodes(instance)]
+    groups = [str(root / node.cgroup) for root in cgroups.hierarchies() for node in nodes.existing(instance)]
     file = instance.dir / "sysctls.json"
     sysctls = json.loads(file.read_text()) if file.exists() else {}
     kubestore = [os.sys.executable, "-m", "kubestore"]

@@ -12,6 +12,7 @@ VERBS = {
     "up": "kubestore.lab.verbs:up",
     "down": "kubestore.lab.verbs:down",
     "purge": "kubestore.lab.verbs:purge",
+    "node": "kubestore.lab.nodeverbs:node",
     "status": "kubestore.lab.verbs:show_status",
     "build": "kubestore.lab.verbs:build",
     "kubectl": "kubestore.lab.verbs:kubectl",

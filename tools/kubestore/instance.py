@@ -136,6 +136,11 @@ class Instance:
         return str(self.node_network[10 + number])
 
     @property
+    def most_nodes(self) -> int:
+        """How many nodes the range of pods has room for, a /24 each."""
+        return int(2 ** (24 - self.pods.prefixlen))
+
+    @property
     def forge_url(self) -> str:
         """The git repository that Argo CD follows, for pushes from this machine."""
         return f"http://{self.host_ip}:3000/kubestore.git"

@@ -1,39 +1,31 @@
 """The control plane: kubeadm on the first node, its network, DNS and kubeconfig."""
 
-import re
 from pathlib import Path
 
 from kubestore import ui, wait
 from kubestore.errors import KubestoreError
 from kubestore.instance import Instance
 from kubestore.kubectl import Kubectl
-from kubestore.lab import images
-from kubestore.lab.node import TEMPLATES, Node
-
-
-def fill(template: str, values: dict[str, str]) -> str:
-    """A file of `templates/` with each @name@ replaced."""
-    return re.sub(r"@(\w+)@", lambda m: values[m[1]], (TEMPLATES / template).read_text())
-
-
-def pod_range(instance: Instance, number: int) -> str:
-    """The /24 of node `number`'s pods."""
-    return str(list(instance.pods.subnets(new_prefix=24))[number - 1])
+from kubestore.lab import calico, images
+from kubestore.lab.node import Node, fill
 
 
 def ensure(instance: Instance) -> Kubectl:
     """Start the first node and a control plane on it; the second time only the node starts."""
     node = Node(instance, 1)
-    conflist = node.dir / "etc" / "cni" / "net.d" / "10-kubestore.conflist"
-    conflist.parent.mkdir(parents=True, exist_ok=True)
-    conflist.write_text(fill("bridge.conflist", {"pod_cidr": pod_range(instance, 1)}))
+    before = node.dir / "etc" / "cni" / "net.d" / "10-kubestore.conflist"
+    if before.exists():  # of a time before Calico: pods that hang on its bridge are made anew
+        node.stop()
+        before.unlink()
     with ui.step("start node-1"):
         node.start()
     if not instance.kubeconfig.exists():
         _init(node)
     kubectl = Kubectl(instance.kubeconfig)
-    with ui.step("control plane and node ready"):
+    with ui.step("API server answers"):
         wait.until(lambda: kubectl.run("get", "--raw=/readyz") == "ok", "API server", 120)
+    calico.ensure(instance, kubectl)
+    with ui.step("node-1 ready"):
         kubectl.run("wait", "--for=condition=Ready", "node", node.name, "--timeout=120s", timeout=130)
         _dns(kubectl, instance)
     return kubectl

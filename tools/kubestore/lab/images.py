@@ -39,6 +39,8 @@ class Image:
     entrypoint: list[str] = field(default_factory=list)
     env: dict[str, str] = field(default_factory=dict)
     user: str = ""
+    bin: str = BIN
+    names: dict[str, str] = field(default_factory=dict)
     differs: str = ""
 
     @property
@@ -72,7 +74,8 @@ class Image:
                 f"{self.user}; }}"
             )
         lines += [f"RUN install -d -o {self.user} -m 0700 {folder}" for folder in self.folders]
-        lines += [f"COPY {file} {BIN}/" for file in [*self.programs, *(Path(s).name for s in self.scripts)]]
+        files = [*self.programs, *(Path(script).name for script in self.scripts)]
+        lines += [f"COPY {file} {self.bin}/{self.names.get(file, '')}" for file in files]
         if self.links:
             lines.append(
                 "RUN " + " && ".join(f"ln -s {self.programs[0]} {BIN}/{link}" for link in self.links)

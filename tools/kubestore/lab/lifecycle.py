@@ -5,13 +5,27 @@ import shutil
 from kubestore import ui
 from kubestore.errors import KubestoreError
 from kubestore.instance import Instance
-from kubestore.lab import bootstrap, cgroups, controlplane, images, network, preflight, programs, sysctls
+from kubestore.lab import (
+    bootstrap,
+    cgroups,
+    controlplane,
+    images,
+    network,
+    nodes,
+    preflight,
+    programs,
+    sysctls,
+    workers,
+)
 from kubestore.lab.forge import Forge
-from kubestore.lab.node import Node
 
 
-def up(instance: Instance, *, argocd: bool = True) -> None:
-    """Bring the instance up from whatever is there; the same call again goes on where one stopped."""
+def up(instance: Instance, *, argocd: bool = True, wanted: int | None = None) -> None:
+    """Bring the instance up from whatever is there; the same call again goes on where one stopped.
+
+    `wanted` is the number of nodes: as many as there are (or one) when it is None.
+    """
+    count = nodes.count(instance, wanted)
     preflight.check()
     with instance.lock("up"):
         instance.create()
@@ -21,18 +35,13 @@ def up(instance: Instance, *, argocd: bool = True) -> None:
         forge = bootstrap.forge(instance)
         images.ensure(instance)
         kubectl = controlplane.ensure(instance)
+        workers.ensure(instance, kubectl, nodes.workers(instance, count))
         bootstrap.sources(forge)
         if argocd:
             forge.first_release()
             bootstrap.argocd(instance, kubectl)
             bootstrap.converge(kubectl)
             bootstrap.store_answers(instance)
-
-
-def nodes(instance: Instance) -> list[Node]:
-    """The nodes that the instance has, running or not."""
-    folders = (instance.dir / "nodes").glob("*")
-    return [Node(instance, int(folder.name)) for folder in sorted(folders) if folder.name.isdigit()]
 
 
 def down(instance: Instance) -> None:
@@ -43,7 +52,7 @@ def down(instance: Instance) -> None:
 
 def _stop(instance: Instance) -> None:
     with ui.step("stop the cluster") as step:
-        for node in reversed(nodes(instance)):
+        for node in reversed(nodes.existing(instance)):
             step.note(node.name)
             node.stop()
             if left := cgroups.remove(node.cgroup):

@@ -47,6 +47,12 @@ def ensure_node(instance: Instance, number: int) -> Path:
     return file
 
 
+def route(instance: Instance, number: int, destination: str, via: str) -> None:
+    """Have node `number` send what is for `destination` by way of another node's address."""
+    inside = ["ip", "-n", netns(instance, number)]
+    run([*inside, "route", "replace", destination, "via", via, "dev", "eth0"])
+
+
 def remove_node(instance: Instance, number: int) -> None:
     """Take a node's namespace away; its end of the bridge goes with it."""
     if (Path("/run/netns") / netns(instance, number)).exists():

@@ -23,7 +23,7 @@ for folder in var/lib/containerd var/lib/kubelet var/lib/etcd var/lib/cni var/lo
     mount --bind "$NODE_DIR/$folder" "/$folder"
 done
 mount --make-rshared /
-cp /usr/lib/cni/bridge /usr/lib/cni/host-local /usr/lib/cni/loopback /usr/lib/cni/portmap /opt/cni/bin/
+cp /usr/lib/cni/bandwidth /usr/lib/cni/host-local /usr/lib/cni/loopback /usr/lib/cni/portmap /opt/cni/bin/
 sysctl -qw net.ipv4.ip_forward=1
 
 # Run a program again when it ends; pause a little longer than a port needs to be free again.

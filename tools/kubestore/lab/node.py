@@ -113,8 +113,12 @@ class Node:
         mirror.parent.mkdir(parents=True, exist_ok=True)
         values = {"registry": self.instance.registry, "pause": pause_image()}
         for template, file in (("containerd.toml", target / "config.toml"), ("hosts.toml", mirror)):
-            text = (TEMPLATES / template).read_text()
-            file.write_text(re.sub(r"@(\w+)@", lambda m: values[m[1]], text))
+            file.write_text(fill(template, values))
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """A file of `templates/` with each @name@ replaced."""
+    return re.sub(r"@(\w+)@", lambda m: values[m[1]], (TEMPLATES / template).read_text())
 
 
 def pause_image() -> str:

@@ -26,7 +26,7 @@ DEBIAN = {
     "sysctl": "procps",
     "tini": "tini",
 }
-CNI = Path("/usr/lib/cni/bridge")
+CNI = Path("/usr/lib/cni/host-local")
 MEMORY_GIB = 6
 DISK_GIB = {"cold": 25, "warm": 6}
 FILESYSTEMS = ("overlay",)

@@ -23,6 +23,7 @@ MODULES = Path(__file__).parent / "modules"
 # Programs whose name is not the last element of their package's path.
 NAMES = {
     "github.com/argoproj/argo-cd/v3/cmd": "argocd",
+    "github.com/projectcalico/calico/cni-plugin/cmd/install": "calico-install",
     "go.etcd.io/etcd/server/v3": "etcd",
 }
 
@@ -34,10 +35,11 @@ def produced_name(package: str) -> str:
 
 @dataclass(frozen=True)
 class Component:
-    """One go.mod: the programs it builds and the variables stamped with its versions."""
+    """One go.mod: the programs it builds, the variables stamped with versions, releases named otherwise."""
 
     name: str
     stamps: dict[str, str] = field(default_factory=dict)
+    releases: dict[str, str] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -53,7 +55,9 @@ class Component:
         return {NAMES.get(path, produced_name(path)): path for path in lines}
 
     def version(self, module: str) -> str:
-        """The version of `module` that go.mod requires, with its v."""
+        """The version of `module` that go.mod requires, with its v; a release's name where it has another."""
+        if module in self.releases:
+            return self.releases[module]
         found = re.search(rf"^(?:require )?\s*{re.escape(module)} (v\S+)", self.requirements, re.M)
         if not found:
             raise KubestoreError(f"{self.folder}/go.mod does not require {module}")
@@ -107,6 +111,17 @@ KUBERNETES = Component(
         "sigs.k8s.io/metrics-server/pkg/version.gitVersion": "{sigs.k8s.io/metrics-server}",
     },
 )
+CALICO = Component(
+    "calico",
+    {
+        "main.VERSION": "{github.com/projectcalico/calico}",
+        "github.com/projectcalico/calico/felix/buildinfo.GitVersion": "{github.com/projectcalico/calico}",
+        "github.com/projectcalico/calico/node/buildinfo.GitVersion": "{github.com/projectcalico/calico}",
+        "github.com/projectcalico/calico/node/pkg/lifecycle/startup.VERSION": "{github.com/projectcalico/calico}",
+    },
+    # The module's only version is a commit of the branch release-v3.28, some days after this release.
+    {"github.com/projectcalico/calico": "v3.28.5"},
+)
 COMPONENTS = {
     component.name: component
     for component in (
@@ -117,6 +132,7 @@ COMPONENTS = {
             {"github.com/containerd/containerd/v2/version.Version": "{github.com/containerd/containerd/v2}"},
         ),
         Component("coredns"),
+        CALICO,
         Component("local-path-provisioner"),
         Component("registry"),
         Component(

@@ -25,10 +25,19 @@ PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False, "he
     "--as", "environment", default="minikube", show_default=True, help="Folder of clusters/ to follow."
 )
 @click.option("--dry-run", is_flag=True, help="Only show the commands; not for the embedded cluster.")
+@click.option(
+    "--nodes", type=int, default=None, help="Embedded only: how many nodes (1; later as many as there are)."
+)
 @AGREE
-def up(cluster: str, without_argocd: bool, environment: str, dry_run: bool, yes: bool) -> None:
+def up(
+    cluster: str, without_argocd: bool, environment: str, dry_run: bool, nodes: int | None, yes: bool
+) -> None:
     """Bring up the cluster, Argo CD and the store; run it again to go on where it stopped."""
     if cluster != EMBEDDED:
+        if nodes is not None:
+            raise KubestoreError(
+                "--nodes is for the embedded cluster", f"give your {cluster} cluster its nodes yourself"
+            )
         _up_elsewhere(cluster, environment, without_argocd, dry_run, yes)
         return
     if dry_run:
@@ -38,7 +47,7 @@ def up(cluster: str, without_argocd: bool, environment: str, dry_run: bool, yes:
         )
     _tell_of_docker()
     instance = Instance.current()
-    lifecycle.up(instance, argocd=not without_argocd)
+    lifecycle.up(instance, argocd=not without_argocd, wanted=nodes)
     click.echo(status.page(status.read(instance)))
     say(
         "\nTry next:\n"

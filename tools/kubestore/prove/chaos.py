@@ -50,7 +50,6 @@ class Result:
 
 ARGO_AWAY = "Argo CD is away during a push: nothing moves, later it is synced"
 NO_PROMETHEUS = faults.never("the embedded cluster has no Prometheus yet")
-ONE_NODE = faults.never("the embedded cluster has one node")
 ELSEWHERE = faults.never("`make e2e` proves it: tests/e2e/test_04_bad_release.py")
 COREDNS = faults.scaled_away("kube-system", "deployment/coredns")
 METRICS = faults.scaled_away("kube-system", "deployment/metrics-server", 25)
@@ -84,7 +83,7 @@ MATRIX = (
     Fault("etcd", "etcd is killed: the store does not notice", ETCD, 0, 0),
     Fault("api-server", "the API server is killed: the store does not notice", API_SERVER, 0, 0),
     Fault("prometheus", "Prometheus is away: the store does not notice", NO_PROMETHEUS, 0, 0),
-    Fault("node", "a worker dies: its pods are elsewhere within 60 s", ONE_NODE, 0, 60),
+    Fault("node", "a worker dies: its pods are elsewhere within 60 s", faults.worker_died, 100_000, 60),
     Fault("bad-release", "readiness never passes: the old pods serve", ELSEWHERE, 0, 0),
 )
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from kubestore import wait
 from kubestore.errors import KubestoreError
-from kubestore.prove import processes
+from kubestore.lab import workers
+from kubestore.prove import nodes, processes
 from kubestore.prove.cluster import STORE, Cluster
 from kubestore.prove.rollout import SETTINGS, flipped, synced
 from kubestore.prove.workcopy import Workcopy
@@ -220,6 +221,23 @@ def static_pod_killed(component: str) -> Callable[[Stage], None]:
         stage.notes.append(f"{component} back after {time.time() - at:.0f} s")
 
     return inject
+
+
+def worker_died(stage: Stage) -> None:
+    """End every process of a worker that holds no data, wait for its pods elsewhere, and start it again."""
+    cluster = stage.cluster
+    name = nodes.free_worker(cluster)
+    if not name:
+        raise CannotInject("no worker without data: kubestore node add; `kubestore prove nodes` makes one")
+    cluster.kubectl.run("-n", STORE, "scale", f"deployment/{STORE}", "--replicas=2")
+    cluster.rolled_out(60)
+    stage.blow()
+    workers.stop(cluster.instance, name)
+    try:
+        took = nodes.elsewhere(cluster, STORE, name, 1)
+        stage.notes.append(f"elsewhere after {took:.0f} s")
+    finally:
+        workers.start(cluster.instance, name)
 
 
 def never(reason: str) -> Callable[[Stage], None]:

@@ -70,6 +70,26 @@ def chaos(faults: tuple[str, ...]) -> None:
 
 
 @prove.command()
+def nodes() -> None:
+    """A drain that nobody notices, and a node's death; a worker is added for it when there is none."""
+    from kubestore.prove import nodes as proof
+
+    drain, death = proof.prove(Cluster(Instance.current()))
+    click.echo(proof.say(drain, death))
+    judge(drain.ok, "the drain")
+    judge(death.ok, "the death")
+
+
+@prove.command()
+def policies() -> None:
+    """Network policies from real pods: allowed flows pass, others do not; lifted, they all do."""
+    from kubestore.prove import policies as proof
+
+    proof.prove(Cluster(Instance.current()))
+    click.echo(ui.table(proof.rows(), ("flow", "with the policies")))
+
+
+@prove.command()
 @click.option("--markdown", is_flag=True, help="As docs/results.md has it.")
 @click.option("--all", "every", is_flag=True, help="Every run instead of the last of each proof.")
 def results(markdown: bool, every: bool) -> None:

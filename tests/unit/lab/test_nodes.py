@@ -11,7 +11,7 @@ from kubestore import paths
 from kubestore.errors import KubestoreError
 from kubestore.instance import Instance
 from kubestore.kubectl import Kubectl
-from kubestore.lab import calico, lifecycle, nodes, programs, workers
+from kubestore.lab import calico, lifecycle, nodes, workers
 from kubestore.lab.node import Node, fill
 from kubestore.lab.nodeverbs import node as verb
 
@@ -209,7 +209,6 @@ def test_what_a_worker_joins_with_is_the_first_nodes_answer() -> None:
     assert joined["nodeRegistration"]["name"] == "node-2"
 
 
-@pytest.mark.skipif(not programs.CALICO.built.exists(), reason="kubestore build calico kustomize")
 def test_calico_enforces_policies_and_nothing_else_of_it_is_left(instance: Instance) -> None:
     objects = [item for item in yaml.safe_load_all(calico.render(instance)) if item]
     workloads = {

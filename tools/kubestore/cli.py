@@ -29,6 +29,7 @@ VERBS = {
     "policies": "kubestore.manifests.verbs:policies",
     "checkov": "kubestore.manifests.verbs:checkov",
     "adopt": "kubestore.manifests.verbs:adopt",
+    "dashboards": "kubestore.observe.verbs:dashboards",
     "prove": "kubestore.prove.verbs:prove",
     "load": "kubestore.prove.verbs:load",
     "bench": "kubestore.prove.verbs:bench",

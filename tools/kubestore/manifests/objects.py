@@ -217,6 +217,19 @@ class Application:
         return str(self.obj.get("spec", "project", default=""))
 
     @property
+    def where(self) -> Where:
+        """Where its path in this tree is written, in `source` or in one of several `sources`."""
+        for index, source in enumerate(self.obj.get("spec", "sources", default=[])):
+            if "path" in source:
+                return ("spec", "sources", index, "path")
+        return ("spec", "source", "path")
+
+    @property
+    def charts(self) -> list[dict[str, Any]]:
+        """Its sources that are charts, which only a place with the network renders."""
+        return [source for source in self.obj.get("spec", "sources", default=[]) if source.get("chart")]
+
+    @property
     def namespace(self) -> str:
         """Its destination's namespace."""
         return str(self.obj.get("spec", "destination", "namespace", default=""))
@@ -229,6 +242,11 @@ class Cluster:
     name: str
     objects: list[Obj] = field(default_factory=list)
     applications: list[Application] = field(default_factory=list)
+
+    @property
+    def charted(self) -> set[str]:
+        """Namespaces into which a chart puts pods that nobody sees here."""
+        return {application.namespace for application in self.applications if application.charts}
 
     def of_kind(self, *kinds: str) -> list[Obj]:
         """Objects of the kinds, wherever they come from."""
@@ -276,8 +294,10 @@ def _cluster(name: str, builds: dict[str, Build], objects: dict[str, list[Obj]])
         made.objects += objects.get(part, [])
     for obj in objects.get(name, []):
         if obj.kind.kind == "Application" and obj.kind.group == "argoproj.io":
-            path = str(obj.get("spec", "source", "path", default=""))
-            made.applications.append(Application(obj, builds.get(path)))
+            application = Application(obj, None)
+            path = str(obj.get(*application.where, default=""))
+            application.build = builds.get(path)
+            made.applications.append(application)
             if path != name:
                 made.objects += objects.get(path, [])
     seen: set[tuple[str, str, str, str]] = set()

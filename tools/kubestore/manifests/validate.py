@@ -99,10 +99,9 @@ def charts(world: World) -> list[str]:
     found = []
     for cluster in world.clusters:
         for application in cluster.applications:
-            for source in application.obj.get("spec", "sources", default=[]):
-                if chart := source.get("chart"):
-                    version = source.get("targetRevision")
-                    found.append(f"clusters/{cluster.name} {application.obj.name}: chart {chart} {version}")
+            for source in application.charts:
+                chart, version = source["chart"], source.get("targetRevision")
+                found.append(f"clusters/{cluster.name} {application.obj.name}: chart {chart} {version}")
     return found
 
 

@@ -62,9 +62,9 @@ def application_project(world: World) -> Iterator[Finding]:
 def application_path(world: World) -> Iterator[Finding]:
     for cluster in world.clusters:
         for application in cluster.applications:
-            path = application.obj.get("spec", "source", "path")
+            at = application.where
+            path = application.obj.get(*at)
             if path is not None and application.build is None:
-                at = ("spec", "source", "path")
                 fix = "name an overlay, or a base that has no overlays"
                 yield application.obj.finding(
                     "application-path", at, f"{path} is not built from this tree", fix

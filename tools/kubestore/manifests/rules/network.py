@@ -15,7 +15,7 @@ ELSEWHERE = {"gateway", "ingress-nginx", "kube-system"}
 def policy_selects(scope: Scope) -> Iterator[Finding]:
     for policy in scope.ours("NetworkPolicy"):
         labels = policy.get("spec", "podSelector", "matchLabels", default={})
-        if labels and not scope.pods_of(policy.namespace, labels):
+        if labels and not _there(scope, policy.namespace, labels):
             what = "no pod of this namespace has these labels"
             yield policy.finding(
                 "policy-selects", ("spec", "podSelector"), what, "copy the labels of the pods"
@@ -31,10 +31,15 @@ def policy_selects(scope: Scope) -> Iterator[Finding]:
                         )
 
 
+def _there(scope: Scope, namespace: str, labels: dict[str, str]) -> bool:
+    """Whether a pod has the labels. Pods of a chart are not seen here; `kubestore charts` looks at them."""
+    return namespace in scope.charted or bool(scope.pods_of(namespace, labels))
+
+
 def _anywhere(scope: Scope, policy: Obj, peer: dict[str, object], labels: dict[str, str]) -> bool:
     """Whether a pod has the labels: in the policy's namespace, or in the one that the peer names."""
     if "namespaceSelector" not in peer:
-        return bool(scope.pods_of(policy.namespace, labels))
+        return _there(scope, policy.namespace, labels)
     name = _namespace(peer)
     if not any(obj.pod_path is not None and obj.namespace == name for obj in scope.objects):
         # Its pods come from a chart or from another team; that the namespace is there is all we can see.

@@ -28,6 +28,8 @@ class Scope:
     name: str
     objects: list[Obj]
     is_cluster: bool
+    # Namespaces whose pods come from a chart.
+    charted: frozenset[str] = frozenset()
 
     def of_kind(self, *kinds: str) -> list[Obj]:
         """Objects of the kinds."""
@@ -100,7 +102,7 @@ def scope_rule(name: str, asks: str) -> Callable[[ScopeCheck], ScopeCheck]:
 
 def scopes(world: World) -> list[Scope]:
     """Clusters, then builds that are part of none."""
-    found = [Scope(cluster.name, cluster.objects, True) for cluster in world.clusters]
+    found = [Scope(c.name, c.objects, True, frozenset(c.charted)) for c in world.clusters]
     placed = {obj.build.name for cluster in world.clusters for obj in cluster.objects}
     placed |= {build.name for build in world.builds if build.name.startswith("clusters/")}
     for build in world.builds:

@@ -1,0 +1,94 @@
+"""What the queries of dashboards returned, and which panels may return nothing, with the reason of each."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kubestore.observe.dashboards import Question
+
+# (dashboard, panel) -> why it has no data on the embedded cluster. Such a panel must not have any.
+EMPTY = {
+    ("Cluster resources", "Claims"): (
+        "kubelet knows no size of a volume that is a plain folder of its node, as all volumes are there"
+    ),
+}
+STAND_IN = 'job="kube-state-metrics"'
+CHOSEN = {'=~"$node"': '=~".*"', '=~"$namespace"': '=~".*"', '="$namespace"': '="store"'}
+
+
+@dataclass(frozen=True)
+class Series:
+    """One curve: its name as the legend has it, and points (seconds since the start, value)."""
+
+    name: str
+    points: list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one query returned."""
+
+    question: Question
+    series: list[Series]
+
+    @property
+    def panel(self) -> tuple[str, str]:
+        """Dashboard and panel."""
+        return self.question.board, self.question.panel
+
+
+def filled(expr: str, interval_s: int) -> str:
+    """A query with every variable chosen: all nodes and namespaces, the store's where one is asked for."""
+    for text, value in CHOSEN.items():
+        expr = expr.replace(text, value)
+    return expr.replace("$__rate_interval", f"{interval_s}s")
+
+
+def series(question: Question, found: Sequence[dict[str, Any]], start: float) -> list[Series]:
+    """Prometheus' answer, named by the question's legend; values that are no number are left out."""
+    made = []
+    for one in found:
+        name = question.legend
+        for key, value in one["metric"].items():
+            name = name.replace("{{" + key + "}}", value)
+        points = [(round(at - start, 1), float(text)) for at, text in one["values"]]
+        kept = [(at, value) for at, value in points if value == value and abs(value) != float("inf")]
+        if kept:
+            made.append(Series(name, kept))
+    return sorted(made, key=lambda one: one.name)
+
+
+def missing(answers: Sequence[Answer]) -> list[str]:
+    """What is wrong: panels without data that have no reason, and reasons for panels that have data."""
+    full = {answer.panel for answer in answers if answer.series}
+    asked = {answer.panel for answer in answers}
+    found = [f"{board}: {panel}: no data" for board, panel in sorted(asked - full - EMPTY.keys())]
+    found += [
+        f"{board}: {panel}: has data, though it is listed as empty"
+        for board, panel in sorted(full & EMPTY.keys())
+    ]
+    partly = {
+        f"{answer.question.board}: {answer.question.panel}: no data for {answer.question.expr[:90]}"
+        for answer in answers
+        if not answer.series and answer.panel in full
+    }
+    return found + sorted(partly)
+
+
+def save(file: Path, answers: Sequence[Answer]) -> None:
+    """Keep the answers, so that pictures can be drawn again."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps([asdict(answer) for answer in answers]))
+
+
+def load(file: Path) -> list[Answer]:
+    """Answers that `save` kept."""
+    return [
+        Answer(
+            Question(**one["question"]),
+            [Series(s["name"], [(p[0], p[1]) for p in s["points"]]) for s in one["series"]],
+        )
+        for one in json.loads(file.read_text())
+    ]

@@ -1,0 +1,112 @@
+"""A stand-in for kube-state-metrics, which cannot be built here: the few of its series that dashboards ask for.
+
+Names and labels are those that its documentation gives; values come from the same API objects. It is for
+`kubestore dashboards check-data` alone.
+"""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from kubestore.errors import KubestoreError
+from kubestore.kubectl import Kubectl
+
+FACTORS = {"m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+UNITS = {"cpu": "core", "memory": "byte"}
+
+
+def amount(text: str) -> float:
+    """A Kubernetes quantity as a number: `100m` is 0.1, `128Mi` is 134217728."""
+    for suffix in sorted(FACTORS, key=len, reverse=True):
+        if text.endswith(suffix):
+            return float(text.removesuffix(suffix)) * FACTORS[suffix]
+    return float(text)
+
+
+def line(name: str, value: float, **labels: str) -> str:
+    """One sample in Prometheus' text format."""
+    shown = ",".join(f'{key}="{text}"' for key, text in labels.items())
+    return f"{name}{{{shown}}} {value:g}"
+
+
+def pods(items: list[dict[str, Any]]) -> Iterator[str]:
+    """Requests and limits of containers of pods that have not ended."""
+    for pod in items:
+        if pod["status"].get("phase") in ("Succeeded", "Failed"):
+            continue
+        where = {"namespace": pod["metadata"]["namespace"], "pod": pod["metadata"]["name"]}
+        for container in pod["spec"]["containers"]:
+            for kind in ("requests", "limits"):
+                for what, text in (container.get("resources", {}).get(kind) or {}).items():
+                    if what in UNITS:
+                        labels = {"container": container["name"], "node": pod["spec"].get("nodeName", "")}
+                        labels |= {"resource": what, "unit": UNITS[what]}
+                        yield line(f"kube_pod_container_resource_{kind}", amount(text), **where, **labels)
+
+
+def nodes(items: list[dict[str, Any]]) -> Iterator[str]:
+    """What nodes can give to pods."""
+    for node in items:
+        for what, unit in UNITS.items():
+            labels = {"node": node["metadata"]["name"], "resource": what, "unit": unit}
+            yield line("kube_node_status_allocatable", amount(node["status"]["allocatable"][what]), **labels)
+
+
+def autoscalers(items: list[dict[str, Any]]) -> Iterator[str]:
+    """Replicas and targets of autoscalers."""
+    for item in items:
+        where = {
+            "namespace": item["metadata"]["namespace"],
+            "horizontalpodautoscaler": item["metadata"]["name"],
+        }
+        spec, status = item["spec"], item.get("status", {})
+        for name, value in (
+            ("status_current_replicas", status.get("currentReplicas", 0)),
+            ("status_desired_replicas", status.get("desiredReplicas", 0)),
+            ("spec_max_replicas", spec["maxReplicas"]),
+            ("spec_min_replicas", spec.get("minReplicas", 1)),
+        ):
+            yield line(f"kube_horizontalpodautoscaler_{name}", value, **where)
+        for metric in spec.get("metrics", []):
+            resource = metric.get("resource", {})
+            if "averageUtilization" in resource.get("target", {}):
+                labels = {"metric_name": resource["name"], "metric_target_type": "utilization"}
+                value = resource["target"]["averageUtilization"]
+                yield line("kube_horizontalpodautoscaler_spec_target_metric", value, **where, **labels)
+
+
+def page(kubectl: Kubectl) -> str:
+    """Everything as one page. Raises `KubestoreError` when the API server does not answer."""
+    parts = []
+    for kind, told in (("pods", pods), ("nodes", nodes), ("horizontalpodautoscalers", autoscalers)):
+        parts += list(told(kubectl.json("get", kind, "--all-namespaces", timeout=10)["items"]))
+    return "\n".join(parts) + "\n"
+
+
+class StandIn:
+    """The page, served on loopback until `close`; `port` is where."""
+
+    def __init__(self, kubectl: Kubectl) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                try:
+                    body, status = page(kubectl).encode(), 200
+                except KubestoreError as error:
+                    body, status = error.what.encode(), 503
+                self.send_response(status)
+                self.send_header("Content-Type", "text/plain; version=0.0.4")
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Silent."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = int(self._server.server_address[1])
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        """Serve no more."""
+        self._server.shutdown()
+        self._server.server_close()

@@ -88,7 +88,7 @@ class BlackFriday(LoadTestShape):
 
 
 class Customer(User):
-    """Looks at the catalog, and now and then puts something into the cart; keeps its connection."""
+    """Looks at the catalog and at products, and now and then puts one into the cart; keeps its connection."""
 
     wait_time = constant_throughput(SHAPE.rate_each)
 
@@ -103,10 +103,15 @@ class Customer(User):
         if body:
             self._skus = [item["sku"] for item in json.loads(body)["items"]]
 
-    @task(7)
+    @task(4)
     def look(self) -> None:
         """The catalog."""
         self._ask("GET", "/api/v1/products", None)
+
+    @task(3)
+    def look_at_one(self) -> None:
+        """A product's page, which reads its stock live."""
+        self._ask("GET", f"/api/v1/products/{random.choice(self._skus)}", None, "/api/v1/products/{sku}")
 
     @task(3)
     def add(self) -> None:
@@ -117,7 +122,7 @@ class Customer(User):
         piece = {"sku": random.choice(self._skus), "quantity": 1}
         self._ask("POST", "/api/v1/cart/items", json.dumps(piece).encode())
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> bytes:
+    def _ask(self, method: str, path: str, body: bytes | None, name: str = "") -> bytes:
         start = time.perf_counter()
         error: Exception | None = None
         answer = b""
@@ -129,7 +134,7 @@ class Customer(User):
             error = RuntimeError(f"no answer: {type(problem).__name__}")
             self._connection = None
         self.environment.events.request.fire(
-            request_type=method, name=path, response_time=(time.perf_counter() - start) * 1000,
+            request_type=method, name=name or path, response_time=(time.perf_counter() - start) * 1000,
             response_length=len(answer), exception=error, context={},
         )  # fmt: skip
         return b"" if error else answer

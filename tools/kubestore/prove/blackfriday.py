@@ -13,7 +13,7 @@ from kubestore.prove.load import Load, Outcome, Shape
 
 MOST = 10
 LIMIT = 30.0
-QUICK = Shape(quiet_s=10, plateau_s=50, calm_s=120)
+QUICK = Shape(quiet_s=10, plateau_s=40, calm_s=270)
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,12 @@ class Sampler(threading.Thread):
                 self.missed += 1
                 continue
             self.samples.append(Sample(time.time(), rollout.ready, hpa.desired, hpa.cpu_percent or 0))
+
+    def over(self, since: float) -> bool:
+        """Whether all pods were there after `since` (epoch seconds), and one is left."""
+        seen = [sample for sample in list(self.samples) if sample.at > since]
+        full = next((index for index, sample in enumerate(seen) if sample.ready >= MOST), None)
+        return full is not None and seen[-1].ready == seen[-1].desired == 1
 
     def stop(self) -> list[Sample]:
         """End it and return what it saw."""
@@ -81,12 +87,16 @@ def calm(cluster: Cluster, timeout: float = 240) -> None:
 
 
 def spike(cluster: Cluster, shape: Shape = QUICK) -> Spike:
-    """Run one Black Friday and watch."""
+    """Run one Black Friday and watch; its calm ends when one pod is left."""
     calm(cluster)
     sampler = Sampler(cluster)
     load = Load(cluster.instance.store_url, shape)
+    began = time.time()
     sampler.start()
     try:
+        while load.alive() and not sampler.over(began):
+            time.sleep(1)
+        load.stop()
         outcome = load.outcome()
     finally:
         load.stop()

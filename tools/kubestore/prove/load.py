@@ -12,7 +12,7 @@ from kubestore.errors import KubestoreError
 from kubestore.prove import ledger, target
 
 LOCUSTFILE = paths.REPO / "tests" / "load" / "locustfile.py"
-PEAK = 24
+PEAK = 32
 
 
 @dataclass(frozen=True)

@@ -63,4 +63,4 @@ load: venv ## Drive a Black Friday against the running store
 	@$(KUBESTORE) load $(ON)
 
 e2e: venv ## Prove the whole loop on the running cluster
-	@$(PYTEST) -m e2e tests/e2e
+	@$(PYTEST) -m e2e tests/manifests tests/e2e

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from kubestore.manifests.compare import TRACKING, differences
+from kubestore.manifests.compare import HOOK, TRACKING, differences
 from kubestore.manifests.kustomization import Closure
 from kubestore.manifests.objects import Application, Cluster, Obj, Sources
 from kubestore.manifests.render import Build
@@ -34,6 +34,12 @@ def test_tracking_and_an_implied_namespace_are_no_difference() -> None:
 def test_a_field_of_another_value_is_named() -> None:
     found = differences(_cluster(_map(colour="blue")), lambda _: _printed(_map(colour="red")))
     assert found == ["x: ConfigMap/a differs: data.colour is 'blue' here and 'red' there"]
+
+
+def test_a_hook_is_no_difference() -> None:
+    hook = _map()
+    hook["metadata"] = {"name": "hook", "annotations": {HOOK: "Sync"}}
+    assert differences(_cluster(_map(), hook), lambda _: _printed(_map())) == []
 
 
 def test_an_object_on_one_side_is_named() -> None:

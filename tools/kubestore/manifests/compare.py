@@ -7,6 +7,7 @@ from typing import Any
 from kubestore.manifests import yamls
 from kubestore.manifests.objects import Cluster
 
+HOOK = "argocd.argoproj.io/hook"
 TRACKING = "argocd.argoproj.io/tracking-id"
 Identity = tuple[str, str, str, str]
 
@@ -15,7 +16,7 @@ def differences(cluster: Cluster, manifests: Callable[[str], str]) -> list[str]:
     """One line for each object of each Application that the two render differently.
 
     `manifests` gives what `argocd app manifests NAME` prints. Applications without a build in this tree
-    (charts) are left out.
+    (charts) are left out, and so are hooks, which Argo CD runs and does not list.
     """
     found = []
     for application in cluster.applications:
@@ -24,9 +25,13 @@ def differences(cluster: Cluster, manifests: Callable[[str], str]) -> list[str]:
             theirs = yamls.load_all(manifests(name))
             found += [
                 f"{name}: {line}"
-                for line in _compare(application.build.objects, theirs, application.namespace)
+                for line in _compare(_listed(application.build.objects), theirs, application.namespace)
             ]
     return found
+
+
+def _listed(documents: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [one for one in documents if HOOK not in (one["metadata"].get("annotations") or {})]
 
 
 def _compare(ours: Iterable[dict[str, Any]], theirs: Iterable[dict[str, Any]], namespace: str) -> list[str]:

@@ -34,6 +34,7 @@ def up(instance: Instance, *, argocd: bool = True, wanted: int | None = None) ->
         sysctls.remember(instance)
         forge = bootstrap.forge(instance)
         images.ensure(instance)
+        workers.wake(instance)
         kubectl = controlplane.ensure(instance)
         workers.ensure(instance, kubectl, nodes.workers(instance, count))
         bootstrap.sources(forge)

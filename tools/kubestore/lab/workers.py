@@ -20,13 +20,25 @@ DRAIN_S = 180
 JOIN_MINUTES = 15
 
 
+def wake(instance: Instance) -> None:
+    """Start the workers that have joined before, so that none counts as dead when the control plane looks."""
+    for node in existing(instance):
+        if node.number > 1 and _joined(node) and not node.alive():
+            with ui.step(f"start {node.name}"):
+                node.start()
+
+
+def _joined(node: Node) -> bool:
+    return (node.dir / "etc" / "kubernetes" / "kubelet.conf").exists()
+
+
 def ensure(instance: Instance, kubectl: Kubectl, numbers: Sequence[int]) -> None:
     """Start the nodes of these numbers, join those that are new, and wait until all are Ready."""
     nodes = [Node(instance, number) for number in numbers]
     for node in nodes:
         with ui.step(f"start {node.name}"):
             node.start()
-            if not (node.dir / "etc" / "kubernetes" / "kubelet.conf").exists():
+            if not _joined(node):
                 _join(node)
     if nodes:
         with ui.step("workers ready") as step:

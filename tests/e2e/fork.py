@@ -19,11 +19,13 @@ from kubestore import paths
 from kubestore.instance import Instance
 from kubestore.kubectl import Kubectl
 from kubestore.lab import programs
+from kubestore.manifests import definitions, live
 from kubestore.release.bump import named, overlay, written
 from kubestore.run import run
 
 ENVIRONMENT = "minikube"
 CLUSTER = Path("clusters") / ENVIRONMENT
+MONITORING = {"PodMonitor", "Probe", "PrometheusRule", "ScrapeConfig", "ServiceMonitor"}
 MIRRORS = Path(__file__).parent / "current" / "mirrors.yaml"
 REWRITE = re.compile(r'\[url "(?P<to>[^"]+)"\]\n((?:\tinsteadOf = \S+\n)+)')
 
@@ -78,8 +80,8 @@ def charts(item: dict[str, Any]) -> list[str]:
     return [f"{one['chart']} of {one.get('repoURL')}" for one in sources if "chart" in one]
 
 
-def prepare(instance: Instance) -> None:
-    """A default StorageClass, and the mirrors in place of GitHub."""
+def prepare(instance: Instance, fork: "Fork") -> None:
+    """A default StorageClass, the mirrors in place of GitHub, and definitions that an excepted chart would bring."""
     kubectl = Kubectl(instance.kubeconfig)
     apply = ["apply", "--server-side", "--force-conflicts", "--field-manager=laptop"]
     config = instance.dir / "gitconfig"
@@ -89,6 +91,8 @@ def prepare(instance: Instance) -> None:
     ).stdout  # fmt: skip
     kubectl.run(*apply, "-f", "-", input=rendered)
     kubectl.run("rollout", "status", "-n", "local-path-storage", "deployment", "--timeout=120s", timeout=130)
+    if fork.excepted:
+        live.install(kubectl, [], definitions.files(MONITORING))
     kubectl.run(*apply, "-f", "-", input=MIRRORS.read_text().replace("@env@", variables(config.read_text())))
 
 

@@ -36,8 +36,8 @@ def fork(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fork]:
     before = os.environ.get("KUBESTORE_INSTANCE")
     with given("an embedded cluster without Argo CD", 600):
         instance = forks.up_without_argocd(NAME)
-        forks.prepare(instance)
-    made = forks.make(instance, tmp_path_factory.mktemp("fork") / "kubestore")
+        made = forks.make(instance, tmp_path_factory.mktemp("fork") / "kubestore")
+        forks.prepare(instance, made)
     yield made
     lifecycle.purge(instance)
     os.environ.pop("KUBESTORE_INSTANCE") if before is None else os.environ.update(KUBESTORE_INSTANCE=before)

@@ -26,6 +26,17 @@ from kubestore.paths import REPO
 
 BEFORE = repository.load(REPO)
 SECONDS = 20
+# argocd asks for a cluster's address, though it looks at a file only.
+NOWHERE = json.dumps(
+    {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "nowhere", "cluster": {"server": "https://127.0.0.1:1"}}],
+        "contexts": [{"name": "nowhere", "context": {"cluster": "nowhere", "user": "nobody"}}],
+        "users": [{"name": "nobody", "user": {"token": "none"}}],
+        "current-context": "nowhere",
+    }
+)
 
 
 @pytest.fixture(scope="module")
@@ -212,6 +223,52 @@ def test_argocd_reads_our_health_checks(
     options = ["--argocd-cm-path", tmp_path / "cm.yaml", "--load-cluster-settings=false"]
     said = run([programs.path("argocd"), *command, *options], timeout=30).stdout
     assert f"STATUS: {wanted}" in said
+
+
+@pytest.mark.skipif(
+    not (programs.COMPONENTS["kubernetes"].built / "argocd").exists(),
+    reason="argocd is not built; `make up` builds it",
+)
+@pytest.mark.parametrize(
+    ("cluster", "who", "what", "may"),
+    [
+        ("minikube", "viewer", ("get", "applications", "store/store"), "Yes"),
+        ("minikube", "viewer", ("sync", "applications", "store/store"), "No"),
+        ("minikube", "somebody", ("get", "applications", "store/store"), "No"),
+        ("production", "viewer", ("get", "applications", "store/store"), "No"),
+        ("production", "kubestore-viewers", ("get", "logs", "store/store"), "Yes"),
+        ("production", "kubestore-viewers", ("update", "applications", "store/store"), "No"),
+        ("production", "kubestore-deployers", ("sync", "applications", "store/store"), "Yes"),
+        ("production", "kubestore-deployers", ("sync", "applications", "data/redis"), "No"),
+    ],
+)
+def test_argocd_gives_each_role_its_rights_and_no_more(
+    cluster: str, who: str, what: tuple[str, str, str], may: str, world: World, tmp_path: Path
+) -> None:
+    from kubestore.run import run
+
+    build = next(one for one in world.clusters if one.name == cluster)
+    found = next(obj for obj in build.objects if obj.subject == "ConfigMap/argocd-rbac-cm")
+    lines = [text for key, text in sorted(found.data["data"].items()) if key.endswith(".csv")]
+    file = tmp_path / "policy.csv"
+    file.write_text("\n".join(lines))
+    (tmp_path / "kubeconfig").write_text(NOWHERE)
+    command = ["admin", "settings", "rbac", "can", who, *what, "--policy-file", file]
+    env = {"KUBECONFIG": str(tmp_path / "kubeconfig")}
+    assert run([programs.path("argocd"), *command], env=env, timeout=30, check=False).stdout.strip() == may
+
+
+def test_every_application_links_to_its_repository(world: World) -> None:
+    for cluster in world.clusters:
+        for application in cluster.applications:
+            source = application.obj.get("spec", "source") or application.obj.get("spec", "sources")[-1]
+            link = application.obj.annotations.get("link.argocd.argoproj.io/repository", "")
+            assert link.startswith("Repository|http"), application.obj.name
+            assert (
+                source.get("repoURL") is None
+                or "chart" in source
+                or link == f"Repository|{source['repoURL']}"
+            )
 
 
 def test_the_page_of_policies_is_what_is_rendered(world: World) -> None:

@@ -210,10 +210,7 @@ def test_a_dry_run_shows_every_command_and_runs_none(
     verbs = [shlex.split(line, comments=True)[3] for line in steps]
     assert verbs == [
         "apply",
-        "create",
-        "create",
-        "create",
-        "create",
+        *["create"] * 5,
         "apply",
         "wait",
         "apply",

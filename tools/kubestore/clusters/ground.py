@@ -19,6 +19,14 @@ OURS = "kubestore"
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 TRACKING = "argocd.argoproj.io/tracking-id"
 OLDEST_SERVER = (1, 30)  # ValidatingAdmissionPolicy v1
+# What `kubestore secret` calls it -> namespace, Secret, key.
+SECRETS = {
+    "admin": ("store", "store-secrets", "admin-token"),
+    "redis": ("redis", "redis-auth", "password"),
+    "webhook": ("argocd", "argocd-secret", "webhook.github.secret"),
+    "argocd": ("argocd", "argocd-initial-admin-secret", "password"),
+    "grafana": ("monitoring", "grafana-admin", "admin-password"),
+}
 # Component that an overlay includes -> the definition that the cluster must have for it.
 NEEDS = {
     "external-secrets": "externalsecrets.external-secrets.io",
@@ -136,6 +144,15 @@ def check(context: Context, fork: Fork, environment: str) -> str:
         f"nothing was changed on {context.name}", [*wrong, *contents(context, fork, environment)]
     )
     return server
+
+
+def told(context: Context, which: str, hint: str) -> str:
+    """One of `SECRETS`, as the cluster has it. Raises `KubestoreError` when it has none."""
+    namespace, name, key = SECRETS[which]
+    text = secret(context, namespace, name).get(key, "")
+    if not text:
+        raise KubestoreError(f"Secret {namespace}/{name} has no {key}", hint)
+    return text
 
 
 def secret(context: Context, namespace: str, name: str) -> dict[str, str]:

@@ -11,7 +11,6 @@ from kubestore.clusters.fork import Fork
 from kubestore.clusters.providers import Provider
 from kubestore.errors import KubestoreError
 from kubestore.lab import bootstrap, status
-from kubestore.lab import secrets as made
 from kubestore.manifests import repository
 
 CONVERGE = 900.0
@@ -75,7 +74,8 @@ def _ask(what: str, yes: bool) -> None:
         return
     try:
         agreed = click.confirm(f"This will {what}. Go on?", err=True)
-    except click.Abort:
+    except click.Abort:  # nobody is there to answer, and the question's line is still open
+        ui.say("")
         agreed = False
     if not agreed:
         raise KubestoreError("not confirmed, so nothing was changed", "answer y, or give --yes")
@@ -122,16 +122,7 @@ def target(name: str) -> str:
 
 def secret(name: str, which: str) -> str:
     """A secret that bootstrap made, read from the cluster."""
-    context = _running(name).context()
-    namespace, secret_name, key = {
-        "admin": ("store", "store-secrets", "admin-token"),
-        "redis": ("redis", "redis-auth", "password"),
-        "webhook": ("argocd", made.ARGOCD, made.WEBHOOK_KEY),
-    }[which]
-    text = ground.secret(context, namespace, secret_name).get(key, "")
-    if not text:
-        raise KubestoreError(f"Secret {namespace}/{secret_name} has no {key}", f"make up CLUSTER={name}")
-    return text
+    return ground.told(_running(name).context(), which, f"make up CLUSTER={name}")
 
 
 def down(name: str, *, yes: bool) -> None:

@@ -16,6 +16,7 @@ DEFINITIONS = ("applications.argoproj.io", "appprojects.argoproj.io")
 WORKLOADS = ("deployment/argocd-repo-server", "statefulset/argocd-application-controller")
 REPOSITORY_LABELS = {"argocd.argoproj.io/secret-type": "repository"}
 SCALED = "deployments,statefulsets"
+GRAFANA = ("monitoring", "grafana-admin", {"admin-user": "=admin", "admin-password": "grafana"})
 
 
 def definitions(fork: Fork) -> str:
@@ -59,7 +60,7 @@ def made(context: Context, fork: Fork, environment: str, fresh: bool) -> Iterato
 
     wanted = [(namespace, name, keys) for name, (namespace, keys) in MADE.items()]
     # The store signs in to Redis with the same password, from its own namespace.
-    wanted.append(("store", "redis-auth", MADE["redis-auth"][1]))
+    wanted += [("store", "redis-auth", MADE["redis-auth"][1]), GRAFANA]
     password = held("redis", "redis-auth").get("password") or held("store", "redis-auth").get("password")
     values = {"redis": password or secrets.token_urlsafe(24)}
     for namespace, name, keys in wanted:
@@ -80,6 +81,13 @@ def made(context: Context, fork: Fork, environment: str, fresh: bool) -> Iterato
         yield context.command(
             *words, stdin=json.dumps(secret), says="Secret argocd/repository: the token given"
         )
+
+
+def _text(said: str, values: dict[str, str]) -> str:
+    """`=text` is that text, nothing is nothing, a name is its value, or one made at random."""
+    if said.startswith("=") or not said:
+        return said[1:]
+    return values.get(said) or secrets.token_urlsafe(24)
 
 
 def _argocd(context: Context, held: dict[str, str], fresh: bool) -> Iterator[Command]:

@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from kubestore.errors import KubestoreError
 from kubestore.instance import Instance
 from kubestore.kubectl import Kubectl
 
@@ -15,6 +16,7 @@ MADE = {
     "store-secrets": ("store", {"admin-token": "admin", "admin-token-next": ""}),
 }
 WEBHOOK = "webhook"
+KEPT = ("admin", "redis", WEBHOOK)
 WEBHOOK_KEY = "webhook.github.secret"
 # Argo CD's own Secret, which it fills up itself; it reads what bears its label.
 ARGOCD = "argocd-secret"
@@ -55,3 +57,11 @@ def _apply(
 ) -> None:
     arguments = ["apply", "--server-side", "--force-conflicts", "--field-manager=kubestore", "-f", "-"]
     kubectl.run(*arguments, input=json.dumps(manifest(namespace, name, texts, labels)))
+
+
+def asked(kubectl: Kubectl, name: str) -> str:
+    """A secret that the cluster made itself: `argocd`. Raises `KubestoreError` when there is none."""
+    if name != "argocd":
+        raise KubestoreError(f"the embedded cluster has no {name}", "--cluster says which one has")
+    found = kubectl.json("get", "secret", "-n", "argocd", "argocd-initial-admin-secret")
+    return base64.b64decode(found["data"]["password"]).decode()

@@ -166,12 +166,18 @@ def shell() -> None:
 
 @click.command()
 @CLUSTER
-@click.argument("name", type=click.Choice(["admin", "redis", "webhook"]))
+@click.argument("name", type=click.Choice(["admin", "redis", "webhook", "argocd", "grafana"]))
 def secret(cluster: str, name: str) -> None:
-    """Print a secret that bootstrap made: the store's admin token, Redis' password, the webhook's key."""
+    """Print a secret that was made at bootstrap.
+
+    The store's admin token, Redis' password, the webhook's key; the password of Argo CD's first administrator
+    (until it is changed) and of Grafana's.
+    """
     if cluster != EMBEDDED:
         from kubestore.clusters import lifecycle as elsewhere
 
         click.echo(elsewhere.secret(cluster, name))
-        return
-    click.echo(secrets.value(Instance.current(), name))
+    elif name in secrets.KEPT:
+        click.echo(secrets.value(Instance.current(), name))
+    else:
+        click.echo(secrets.asked(Kubectl(Instance.current().kubeconfig), name))

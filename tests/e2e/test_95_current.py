@@ -6,12 +6,13 @@ it: KUBESTORE_E2E_CURRENT=people make e2e
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from kubestore import http
+from kubestore import http, wait
 from kubestore.instance import Instance
 from kubestore.kubectl import Kubectl
 from kubestore.lab import lifecycle
@@ -27,7 +28,7 @@ pytestmark = [
         not NAME, reason="needs a second cluster: KUBESTORE_E2E_CURRENT=<a name for its instance>"
     ),
 ]
-UP, DOWN = 480.0, 60.0
+UP, DOWN, HOLD = 480.0, 60.0, 30.0
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +126,39 @@ def test_another_forks_argocd_is_left_alone(fork: Fork, tmp_path: Path) -> None:
         assert "follows clusters/minikube of" in refused(fork, "--yes")
     finally:
         file.write_text(ours)
+
+
+def automated(kubectl: Kubectl, name: str, enabled: bool) -> None:
+    """As docs/runbooks/by-hand.md does it."""
+    patch = json.dumps({"spec": {"syncPolicy": {"automated": {"enabled": enabled}}}})
+    kubectl.run("-n", "argocd", "patch", "application", name, "--type=merge", "-p", patch)
+
+
+def test_a_change_by_hand_is_held_until_it_is_let_go(fork: Fork) -> None:
+    kubectl = Kubectl(fork.instance.kubeconfig)
+
+    def change() -> None:
+        note = json.dumps({"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 47}}}})
+        kubectl.run("-n", "store", "patch", "deployment", "store", "--type=merge", "-p", note)
+
+    def held() -> bool:
+        path = "jsonpath={.spec.template.spec.terminationGracePeriodSeconds}"
+        return kubectl.run("-n", "store", "get", "deployment", "store", "-o", path) == "47"
+
+    with given("a control: what is not held is put back", 60):
+        change()
+        wait.until(lambda: not held(), "Argo CD to put it back", 55)
+    with when("root and store are held, and the same is changed", 60):
+        for name in ("root", "store"):
+            automated(kubectl, name, False)
+        change()
+        end = time.monotonic() + HOLD
+        while time.monotonic() < end:
+            assert held()
+            time.sleep(1)
+    with then("root alone is let go, and all is as Git says", 90):
+        automated(kubectl, "root", True)
+        wait.until(lambda: not held(), "Argo CD to put it back", 85)
 
 
 def test_down_stops_what_we_run_and_up_brings_it_back(fork: Fork) -> None:

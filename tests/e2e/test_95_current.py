@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kubestore import http, wait
+from kubestore import http, paths, wait
 from kubestore.instance import Instance
 from kubestore.kubectl import Kubectl
 from kubestore.lab import lifecycle
@@ -35,12 +35,14 @@ UP, DOWN, HOLD = 480.0, 60.0, 30.0
 def fork(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fork]:
     """The cluster, bare, and a released fork; both are gone afterwards, unless the instance was there before."""
     before = os.environ.get("KUBESTORE_INSTANCE")
+    kept = (paths.STATE / NAME).exists()
     with given("an embedded cluster without Argo CD", 600):
         instance = forks.up_without_argocd(NAME)
         made = forks.make(instance, tmp_path_factory.mktemp("fork") / "kubestore")
         forks.prepare(instance, made)
     yield made
-    lifecycle.purge(instance)
+    if not kept:
+        lifecycle.purge(instance)
     os.environ.pop("KUBESTORE_INSTANCE") if before is None else os.environ.update(KUBESTORE_INSTANCE=before)
 
 

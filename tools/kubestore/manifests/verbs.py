@@ -9,7 +9,7 @@ import click
 from kubestore import paths
 from kubestore.errors import KubestoreError
 from kubestore.manifests import adopt as adoption
-from kubestore.manifests import findings, flows, live, objects, outside, remotes, render, schemas
+from kubestore.manifests import digests, findings, flows, live, objects, outside, remotes, render, schemas
 from kubestore.manifests import images as pictures
 from kubestore.manifests import validate as validation
 from kubestore.ui import say, table
@@ -73,10 +73,16 @@ def make_schemas(check: bool, current: bool, root: Path) -> None:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--pin", is_flag=True, help="Ask the registries for digests and write them to apps/digests.")
 @ROOT
-def images(as_json: bool, root: Path) -> None:
+def images(as_json: bool, pin: bool, root: Path) -> None:
     """List every image with tag, digest, cluster and source."""
     world = objects.world(root, render.build_all(_tree(root), remotes.gitconfig()))
+    if pin:
+        changed = digests.pin(world)
+        click.echo("\n".join(changed), nl=bool(changed))
+        say(f"{len(changed)} digests changed in {digests.FOLDER}")
+        return
     if as_json:
         click.echo(json.dumps(pictures.as_json(world), indent=1))
         return

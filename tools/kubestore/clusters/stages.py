@@ -3,6 +3,7 @@
 import json
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 
 from kubestore.clusters import ground
 from kubestore.clusters.command import Command, Stage
@@ -15,6 +16,8 @@ APPLY = ("apply", "--server-side", "--force-conflicts", f"--field-manager={FIELD
 DEFINITIONS = ("applications.argoproj.io", "appprojects.argoproj.io")
 WORKLOADS = ("deployment/argocd-repo-server", "statefulset/argocd-application-controller")
 REPOSITORY_LABELS = {"argocd.argoproj.io/secret-type": "repository"}
+# Of a kind whose definition is gone, or never came, nothing is left.
+UNKNOWN = "no matches for kind"
 SCALED = "deployments,statefulsets"
 GRAFANA = ("monitoring", "grafana-admin", {"admin-user": "=admin", "admin-password": "grafana"})
 
@@ -29,8 +32,15 @@ def bootstrap(context: Context, fork: Fork, environment: str, fresh: bool) -> li
     tree = fork.at
     crds = [
         context.command(*APPLY, "-k", definitions(fork), timeout=300),
-        context.command(
-            "wait", "--for=condition=Established", *(f"crd/{name}" for name in DEFINITIONS), "--timeout=60s"
+        # It fails at once while the API server has not yet written the first condition.
+        replace(
+            context.command(
+                "wait",
+                "--for=condition=Established",
+                *(f"crd/{name}" for name in DEFINITIONS),
+                "--timeout=60s",
+            ),
+            patience=90,
         ),
     ]
     rollouts = [
@@ -66,10 +76,7 @@ def made(context: Context, fork: Fork, environment: str, fresh: bool) -> Iterato
     for namespace, name, keys in wanted:
         if fork.from_secret_store(name, environment) or held(namespace, name):
             continue
-        texts = {
-            key: (values.get(value) or secrets.token_urlsafe(24)) if value else ""
-            for key, value in keys.items()
-        }
+        texts = {key: _text(value, values) for key, value in keys.items()}
         yield _create(
             context, manifest(namespace, name, texts), f"Secret {namespace}/{name}: {', '.join(texts)}"
         )
@@ -129,9 +136,12 @@ def rest(context: Context, spaces: list[str]) -> list[Stage]:
     ]
 
 
+def _delete(context: Context, folder: str) -> Command:
+    return context.command("delete", "--ignore-not-found", "--wait=false", "-k", folder, timeout=300)
+
+
 def removal(context: Context, fork: Fork, environment: str) -> list[Stage]:
     """Commands that take everything of ours off somebody's cluster, data included."""
-    delete = ("delete", "--ignore-not-found", "--wait=false")
     last = "apps/namespaces/base"
     paths = [*(one for one in fork.applications(environment) if one != last), last]
     followers = [
@@ -139,5 +149,5 @@ def removal(context: Context, fork: Fork, environment: str) -> list[Stage]:
     ]
     return [
         Stage("Argo CD's Applications", followers),
-        *(Stage(path, [context.command(*delete, "-k", f"{fork.at}/{path}", timeout=300)]) for path in paths),
+        *(Stage(path, [replace(_delete(context, f"{fork.at}/{path}"), forgive=UNKNOWN)]) for path in paths),
     ]

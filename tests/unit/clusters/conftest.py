@@ -83,7 +83,9 @@ class Machine:
     def edit(self, name: str, change: Callable[[str], str]) -> None:
         """Change a file of the checkout."""
         file = self.checkout / name
-        file.write_text(change(file.read_text()))
+        text = change(file.read_text())
+        file.unlink()  # it is the template's too
+        file.write_text(text)
 
 
 @pytest.fixture(scope="session")
@@ -93,8 +95,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = Machine(folder, folder / "checkout")
     for name in ("apps", "clusters"):
         shutil.copytree(paths.REPO / name, made.checkout / name)
-    git(folder, "init", "--quiet", "--bare", "--initial-branch=main", "fork.git")
-    git(made.checkout, "init", "--quiet", "--initial-branch=main")
+    git(folder, "init", "--quiet", "--template=", "--bare", "--initial-branch=main", "fork.git")
+    git(made.checkout, "init", "--quiet", "--template=", "--initial-branch=main")
+    git(made.checkout, "config", "core.logAllRefUpdates", "false")
     git(made.checkout, "remote", "add", "origin", "../fork.git")
     made.edit(str(overlay("minikube")), lambda text: text.replace("unreleased", f"{'1' * 12}@{DIGEST}"))
     made.push("start")
@@ -113,7 +116,7 @@ def machine(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for name in ("git", "sh", "env", "cat"):
         (bin / name).symlink_to(str(shutil.which(name)))
     for name in ("checkout", "fork.git"):
-        shutil.copytree(template / name, tmp_path / name)
+        shutil.copytree(template / name, tmp_path / name, copy_function=os.link)
     checkout = tmp_path / "checkout"
     found = Machine(tmp_path, checkout, {"context": "elsewhere", "server": "v1.37.0", "classes": True})
     url = f"file://{tmp_path}/fork.git"

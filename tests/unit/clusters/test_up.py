@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kubestore.clusters import pins
+from kubestore.lab import verbs
 from tests.unit.clusters.conftest import Machine, _line
 from tests.unit.clusters.stand_in import OURS
 
@@ -303,3 +304,24 @@ def test_status_of_a_cluster_that_is_stopped_says_how_to_start_it(machine: Machi
     machine.facts["kind"] = "stopped"
     error = machine.refuses("status", "--cluster", "kind")
     assert (error.what, error.hint) == ("the kind cluster is stopped", "make up CLUSTER=kind")
+
+
+@pytest.mark.parametrize(
+    ("facts", "without", "name"),
+    [({}, "", "kind"), ({}, "kind", "minikube"), ({"daemon": "stopped"}, "", ""), ({}, "docker", "")],
+)
+def test_where_docker_runs_half_an_hour_of_building_can_be_avoided(
+    facts: dict[str, Any], without: str, name: str, machine: Machine, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    machine.facts |= facts
+    machine.kubestore("status", "--cluster", "kind")  # the stand-ins know the facts from here
+    if without:
+        machine.without(without)
+    monkeypatch.setattr("kubestore.lab.programs.missing", lambda: iter(["kubernetes"]))
+    verbs._tell_of_docker()
+    said = capsys.readouterr().err
+    assert (f"`make up CLUSTER={name}` takes minutes" in said) if name else said == ""
+    monkeypatch.setattr("kubestore.lab.programs.missing", lambda: iter([]))
+    verbs._tell_of_docker()
+    assert capsys.readouterr().err == "", "once all is built there is nothing to avoid"

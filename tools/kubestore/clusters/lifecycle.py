@@ -33,6 +33,10 @@ def up(name: str, environment: str, *, yes: bool, dry_run: bool) -> None:
     if dry_run:
         clone = Command(tuple(forks.clone_words(fork.url, fork.branch, fork.at)))
         first = [Stage("the fork", [clone])] + ([Stage(f"{name}: the cluster", begin)] if begin else [])
+        if state == "stopped":
+            ui.say(
+                "note: the cluster is stopped, so it was not asked: Secrets that it has are left as they are"
+            )
         click.echo(shown([*first, *stages.bootstrap(context, fork, environment, fresh=bool(begin))]))
         return
     if not provider.ours:

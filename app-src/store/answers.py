@@ -99,6 +99,16 @@ def decode(content: bytes, model: type[T]) -> T:
         raise invalid(detail, pointer or _unknown(detail)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem(400, "malformed", f"the body is not JSON: {error}") from error
+    except RecursionError as error:
+        raise Problem(400, "malformed", "the body is nested too deeply") from error
+
+
+def canonical(content: bytes) -> bytes:
+    """JSON in its one form: members sorted, no white space. Raises a `Problem` when it is none."""
+    try:
+        return msgspec.json.encode(decode(content, Any), order="sorted")
+    except RecursionError as error:
+        raise Problem(400, "malformed", "the body is nested too deeply") from error
 
 
 def _unknown(detail: str) -> str:

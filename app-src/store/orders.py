@@ -13,7 +13,7 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from store import carts, catalog, sessions
-from store.answers import JSON, Complete, decode, encode, json_body, json_response
+from store.answers import JSON, Complete, canonical, decode, encode, json_body, json_response
 from store.errors import CorruptDataError, Problem, UnavailableError, not_found
 from store.gate import Answer
 from store.logs import stamp
@@ -115,8 +115,7 @@ def order_key(number: str) -> str:
 
 def fingerprint(content: bytes) -> str:
     """SHA-256 of the key-sorted JSON as it was sent: blind to layout, and to defaults of any version."""
-    canonical = msgspec.json.encode(decode(content, Any), order="sorted")
-    return hashlib.sha256(canonical).hexdigest()
+    return hashlib.sha256(canonical(content)).hexdigest()
 
 
 @blueprint.post("/checkout")

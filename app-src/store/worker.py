@@ -27,6 +27,8 @@ TURN: Final = 4
 PENALTY_S: Final = 1.0
 """A connection that was told to come back later is not read before: refusing who asks at once again would be all that
 a full store does."""
+SEND_S: Final = 10.0
+"""A client that does not read its answer keeps its place for so long; reading has shorter limits of its own."""
 ACCEPTED: Final = 512
 """New connections taken at each look, so that in a rush they can be refused instead of waiting unseen."""
 _pause: Any = gevent.sleep
@@ -157,6 +159,7 @@ class StoreWorker(GeventWorker):  # type: ignore[misc]
         After some requests the others have their turn: a connection whose next request is there already would
         keep the process to itself.
         """
+        sock.settimeout(SEND_S)
         self.cfg.pre_request(self, req)
         self.nr += 1
         if not self.alive or self.crowded:
@@ -174,6 +177,8 @@ class StoreWorker(GeventWorker):  # type: ignore[misc]
             finally:
                 if hasattr(pieces, "close"):
                     pieces.close()
+        except TimeoutError:
+            raise StopIteration from None  # nobody reads the answer
         except OSError:
             raise
         except Exception:

@@ -222,9 +222,14 @@ def test_api4_a_line_is_from_1_to_99(quantity: Any, client: FlaskClient) -> None
     assert problem["field"] == "/quantity"
 
 
-def test_api4_deeply_nested_json_is_refused(client: FlaskClient) -> None:
-    answer = post(client, "/api/v1/cart/items", "[" * 30_000 + "]" * 30_000)
-    assert answer.status_code in (400, 422)
+@pytest.mark.parametrize("path", ["/api/v1/cart/items", "/api/v1/checkout"])
+@pytest.mark.parametrize("content", ["[" * 30_000 + "]" * 30_000, '{"a":' * 9_000, "[" * 500 + "]" * 500])
+def test_api4_deeply_nested_json_is_refused(path: str, content: str, client: FlaskClient) -> None:
+    client.post("/api/v1/cart/items", json={"sku": "T-01"})
+    answer = client.post(
+        path, data=content, content_type="application/json", headers={"Idempotency-Key": "k"}
+    )
+    assert answer.status_code in (400, 422), answer.data
 
 
 def test_api4_a_long_search_is_refused(client: FlaskClient) -> None:

@@ -133,6 +133,18 @@ def test_a_slow_chunked_sender_is_given_up_as_well(served_once: Served) -> None:
     assert received.startswith(b"HTTP/1.1 408 ")
 
 
+def test_a_client_that_reads_nothing_loses_its_place(served_once: Served) -> None:
+    ask = b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", served_once.port))
+        client.settimeout(30)
+        with pytest.raises(ConnectionError):
+            client.sendall(ask * 200_000)  # more than fits on the way, so it goes on until the server closes
+    assert served_once.get("/livez")[0] == 200
+    assert "error outside" not in served_once.log.read_text()
+
+
 def test_idle_connections_do_not_keep_new_shoppers_out(
     own_redis: RedisServer, catalog_file: Path, tmp_path: Path
 ) -> None:

@@ -8,9 +8,10 @@ This module repeats instead, up to an absolute deadline, and every script that w
 
 import hashlib
 import os
-import queue
 import random
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -71,6 +72,14 @@ class _RetryError(Exception):
     """This attempt failed in a way that another attempt may mend."""
 
 
+class _Place:
+    """Somebody who waits for a connection; `connection` is None also for one that is yet to be made."""
+
+    def __init__(self) -> None:
+        self.given = threading.Event()
+        self.connection: Any = None
+
+
 def _left(until: float) -> float:
     """Seconds until `until`, more than none."""
     left = until - time.monotonic()
@@ -86,9 +95,10 @@ class Database:
         self._settings = settings
         self._observe = observe or (lambda call, outcome, seconds: None)
         self._address = Address(settings.redis_host, settings.redis_port)
-        self._free: queue.LifoQueue[Any] = queue.LifoQueue()
-        for _ in range(settings.redis_connections):
-            self._free.put(None)
+        # The one used last is taken first, and who came first of those who wait is given the next.
+        self._free: list[Any] = [None] * settings.redis_connections
+        self._line: deque[_Place] = deque()
+        self._lock = threading.Lock()
 
     # -- what the rest of the store calls -------------------------------------------------------------
 
@@ -120,7 +130,7 @@ class Database:
         """Drop every idle connection."""
         for connection in self._drain():
             connection.disconnect()
-            self._free.put(None)
+            self._put(None)
 
     # -- attempts -------------------------------------------------------------------------------------
 
@@ -168,7 +178,7 @@ class Database:
             connection.disconnect()
             raise
         finally:
-            self._free.put(connection)
+            self._put(connection)
 
     @staticmethod
     def _judge(error: Exception) -> Exception:
@@ -187,13 +197,35 @@ class Database:
     # -- connections ----------------------------------------------------------------------------------
 
     def _take(self, until: float) -> Any:
-        try:
-            connection = self._free.get(timeout=max(0.0, until - time.monotonic()))
-        except queue.Empty:
-            raise UnavailableError("no free connection to Redis in time") from None
+        with self._lock:
+            place = None if self._free else _Place()
+            if place:
+                self._line.append(place)
+            else:
+                connection = self._free.pop()
+        if place:
+            connection = self._wait_in_line(place, until)
         if connection is None or connection.pid != os.getpid():
             return self._connection()
         return connection
+
+    def _wait_in_line(self, place: "_Place", until: float) -> Any:
+        if not place.given.wait(max(0.0, until - time.monotonic())):
+            with self._lock:
+                if place in self._line:
+                    self._line.remove(place)
+                    raise UnavailableError("no free connection to Redis in time")
+        return place.connection
+
+    def _put(self, connection: Any) -> None:
+        """Give a connection, or the place of one, to who waits first, or keep it."""
+        with self._lock:
+            if self._line:
+                place = self._line.popleft()
+                place.connection = connection
+                place.given.set()
+            else:
+                self._free.append(connection)
 
     def _connection(self) -> Any:
         common: dict[str, Any] = {
@@ -225,19 +257,14 @@ class Database:
         for connection in self._drain():
             if connection is not failed:
                 connection.disconnect()
-            self._free.put(None)
+            self._put(None)
 
     def _drain(self) -> Iterator[Any]:
-        kept = []
-        while True:
-            try:
-                connection = self._free.get_nowait()
-            except queue.Empty:
-                break
-            kept.append(connection)
+        with self._lock:
+            kept, self._free = self._free, []
         for connection in kept:
             if connection is None:
-                self._free.put(None)
+                self._put(None)
             else:
                 yield connection
 

@@ -148,6 +148,30 @@ def test_more_callers_than_connections_wait_for_one(settings: Settings, raw: Any
     small.close()
 
 
+def test_who_waits_first_for_a_connection_is_served_first(settings: Settings, raw: Any) -> None:
+    db = Database(replace(settings, redis_connections=1))
+    held = db._take(time.monotonic() + 5)
+    order: list[int] = []
+
+    def wait(number: int) -> None:
+        connection = db._take(time.monotonic() + 5)
+        order.append(number)
+        db._put(connection)
+
+    threads = []
+    for number in range(8):
+        threads.append(threading.Thread(target=wait, args=(number,)))
+        threads[-1].start()
+        while len(db._line) <= number:
+            time.sleep(0.001)
+    db._put(held)
+    for thread in threads:
+        thread.join(timeout=5)
+    assert order == list(range(8))
+    assert db.call("PING") == "PONG"
+    db.close()
+
+
 def test_no_free_connection_in_time_is_unavailable(settings: Settings, raw: Any) -> None:
     small = Database(replace(settings, redis_connections=1))
     holder = threading.Thread(target=lambda: small.call("BLPOP", "nothing", "0.5"))

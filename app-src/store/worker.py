@@ -47,6 +47,13 @@ def _date(second: int) -> str:
     return str(util.http_date(second))
 
 
+def _send(sock: Any, data: bytes) -> None:
+    """All of `data`; gevent's own `sendall` asks the kernel for the buffer's size each time."""
+    sent = sock.send(data)
+    if sent < len(data):
+        sock.sendall(memoryview(data)[sent:])
+
+
 def problem_of(error: BaseException) -> Problem:
     """What is wrong with a request that could not be read."""
     for kind, status, name, detail in _REFUSED:
@@ -64,7 +71,9 @@ class Fixed:
         self.__dict__.update({name: setting.get() for name, setting in cfg.settings.items()})
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._cfg, name)
+        """What is worked out of settings, such as `is_ssl`, is worked out once."""
+        value = self.__dict__[name] = getattr(self._cfg, name)
+        return value
 
 
 class OneWrite(Response):  # type: ignore[misc]
@@ -116,7 +125,7 @@ class OneWrite(Response):  # type: ignore[misc]
             util.write(self.sock, head)
             util.write_chunk(self.sock, data)
         else:
-            util.write(self.sock, head + data)
+            _send(self.sock, head + data)
 
     def close(self) -> None:
         """Send the head if no body did, and the end of a chunked body."""

@@ -1,16 +1,14 @@
 """Answers and requests in JSON."""
 
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
 from flask import Response
 
 from store.errors import Problem, invalid
+from store.settings import MAX_BODY
 
 JSON = "application/json"
-BODY_S = 3.0
-MAX_BODY = 64 * 1024
 T = TypeVar("T")
 
 
@@ -39,7 +37,8 @@ def encode(value: Any) -> bytes:
 def json_body(environ: dict[str, Any]) -> bytes:
     """The body of a request, refused unless it is declared as JSON and of a bounded size.
 
-    It is read from the server itself: werkzeug's stream around it costs as much as reading it.
+    It is read from the server itself, which has waited for it (`store.worker`): werkzeug's stream around it costs as
+    much as reading it.
     """
     declared = environ.get("CONTENT_TYPE", "")
     if declared != JSON and declared.partition(";")[0].strip().lower() != JSON:
@@ -47,7 +46,7 @@ def json_body(environ: dict[str, Any]) -> bytes:
     length = _length(environ)
     if length > MAX_BODY:
         raise _too_large()
-    content = _read_bounded(environ, length if length >= 0 else MAX_BODY + 1)
+    content: bytes = environ["wsgi.input"].read(length if length >= 0 else MAX_BODY + 1)
     if len(content) > MAX_BODY:
         raise _too_large()
     if len(content) < length:
@@ -67,26 +66,6 @@ def _length(environ: dict[str, Any]) -> int:
 
 def _too_large() -> Problem:
     return Problem(413, "too-large", f"a body has at most {MAX_BODY} bytes")
-
-
-def _read_bounded(environ: dict[str, Any], size: int) -> bytes:
-    """Up to `size` bytes; a slow sender has `BODY_S` seconds for all, so that it cannot keep a place for long.
-
-    Only sockets of clients are read here, never Redis'.
-    """
-    read: Callable[[int], bytes] = environ["wsgi.input"].read
-    if size == 0 or "gunicorn.socket" not in environ:
-        return read(size)
-    from gevent import Timeout
-
-    limit: Any = Timeout
-    with limit(BODY_S) as expired:
-        try:
-            return read(size)
-        except Timeout as error:
-            if error is not expired:
-                raise
-    raise Problem(408, "too-slow", "the body did not arrive in time")
 
 
 def decode(content: bytes, model: type[T]) -> T:

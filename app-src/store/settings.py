@@ -7,6 +7,8 @@ from pathlib import Path
 
 PREFIX = "STORE_"
 DAY_S = 24 * 3600
+MAX_BODY = 64 * 1024
+"""Bytes of a request's body; no setting, since the API's document says it."""
 
 
 class SettingsError(ValueError):

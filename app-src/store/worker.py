@@ -7,6 +7,7 @@ import logging
 import sys
 import time
 from functools import lru_cache
+from io import BytesIO
 from typing import Any, Final
 
 import gevent
@@ -21,12 +22,15 @@ from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped
 from store import settings
 from store.errors import SECURITY, Problem, headers_of, status_line
 from store.logs import JsonFormatter
+from store.settings import MAX_BODY
 
 TURN: Final = 4
 """Requests served before the event loop looks at all connections again."""
 PENALTY_S: Final = 1.0
 """A connection that was told to come back later is not read before: refusing who asks at once again would be all that
 a full store does."""
+BODY_S: Final = 3.0
+"""How long a body may take."""
 SEND_S: Final = 10.0
 """A client that does not read its answer keeps its place for so long; reading has shorter limits of its own."""
 ACCEPTED: Final = 512
@@ -52,6 +56,38 @@ def _send(sock: Any, data: bytes) -> None:
     sent = sock.send(data)
     if sent < len(data):
         sock.sendall(memoryview(data)[sent:])
+
+
+class Broken:
+    """A body that cannot be had: says so when it is asked for."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def read(self, size: int = -1) -> bytes:
+        """Raises what went wrong."""
+        raise self._error
+
+
+def _have_body(environ: dict[str, Any]) -> bool:
+    """Wait for a body of a bounded size, so that a slow sender has no place among the requests in flight.
+
+    False when it is not whole: then nobody knows where the next request begins.
+    """
+    announced = environ.get("CONTENT_LENGTH", "0")
+    length = int(announced) if len(announced) < 20 else MAX_BODY + 1
+    if "HTTP_TRANSFER_ENCODING" not in environ and not 0 < length <= MAX_BODY:
+        return True
+    error: Exception = Problem(408, "too-slow", "the body did not arrive in time")
+    limit: Any = gevent.Timeout
+    with limit(BODY_S, False):
+        try:
+            environ["wsgi.input"] = BytesIO(environ["wsgi.input"].read(MAX_BODY + 1))
+            return True
+        except (http_errors.ParseException, http_errors.NoMoreData) as broken:
+            error = broken
+    environ["wsgi.input"] = Broken(error)
+    return False
 
 
 def problem_of(error: BaseException) -> Problem:
@@ -177,6 +213,8 @@ class StoreWorker(GeventWorker):  # type: ignore[misc]
             return
         answer, environ = wsgi.create(req, sock, addr, listener_name, self.cfg, response_class=OneWrite)
         environ["wsgi.multithread"] = True
+        if not _have_body(environ):
+            req.force_close()
         try:
             pieces = self.wsgi(environ, answer.start_response)
             try:

@@ -1,5 +1,6 @@
 """The store as it is deployed: gunicorn, one gevent worker, a real port."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -102,6 +103,9 @@ BODIES = {
         [415, 200],
     ),
     "length-with-a-sign": (ADD + b"Content-Length: +2\r\n\r\n{}" + NEXT, [400]),
+    "length-with-zeros": (ADD + b"Content-Length: 00000000002\r\n\r\n{}" + NEXT, [422, 200]),
+    "length-of-many-zeros": (ADD + b"Content-Length: %032d\r\n\r\n{}" % 2 + NEXT, [400, 200]),
+    "length-without-end": (ADD + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n{}", [400]),
     "two-lengths": (ADD + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}" + NEXT, [400]),
     "identity": (
         sized(PIECE).replace(b"Content-Type", b"Transfer-Encoding: identity\r\nContent-Type"),
@@ -129,8 +133,22 @@ def test_a_body_that_breaks_off_is_no_order(served_once: Served) -> None:
 
 def test_a_slow_chunked_sender_is_given_up_as_well(served_once: Served) -> None:
     head = ADD + b"Transfer-Encoding: chunked\r\n\r\n"
-    received = served_once.raw(head, *[b"1\r\n{\r\n"] * 14, pause=0.25)
+    received = served_once.raw(head, *[b"1\r\n{\r\n"] * 14, NEXT, pause=0.25)
     assert received.startswith(b"HTTP/1.1 408 ")
+    assert received.count(b"HTTP/1.1") == 1, "what came after the given up body was taken for a request"
+
+
+def test_slow_senders_keep_nobody_out(served_once: Served) -> None:
+    """More of them than there are places among the requests in flight."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(300):
+            client = stack.enter_context(
+                socket.create_connection(("127.0.0.1", served_once.port), timeout=10)
+            )
+            client.sendall(ADD + b"Content-Length: 99\r\n\r\n{")
+        time.sleep(0.5)
+        status, _, _ = served_once.send("POST", "/api/v1/cart/items", {"sku": "T-01"})
+        assert status == 200
 
 
 def test_a_client_that_reads_nothing_loses_its_place(served_once: Served) -> None:

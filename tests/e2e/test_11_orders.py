@@ -14,7 +14,7 @@ from tests.unit.store.mutants import control
 
 pytestmark = pytest.mark.e2e
 
-NAMESPACE = "kubestore-e2e-g4"
+NAMESPACE = orders.NAMESPACE
 CHECKOUTS = 20_000
 IN_A_CONTROL = 1_000
 

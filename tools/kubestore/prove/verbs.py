@@ -39,6 +39,16 @@ def rollout(full: bool) -> None:
 
 @prove.command()
 @FULL
+def orders(full: bool) -> None:
+    """Shoppers buy while pods and Redis are killed: nothing oversold, lost or doubled (G4)."""
+    from kubestore.prove import orders as proof
+
+    cluster, form = Cluster(Instance.current()), "full" if full else "quick"
+    judge(proof.prove(cluster, 100_000 if full else 20_000, form), "every order once, and every one kept")
+
+
+@prove.command()
+@FULL
 def controls(full: bool) -> None:
     """The same roll-out with one protection taken away at a time."""
     from kubestore.prove import controls as proof

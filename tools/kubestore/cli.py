@@ -26,6 +26,7 @@ VERBS = {
     "validate": "kubestore.manifests.verbs:validate",
     "schemas": "kubestore.manifests.verbs:make_schemas",
     "images": "kubestore.manifests.verbs:images",
+    "charts": "kubestore.manifests.chartverbs:charts",
     "policies": "kubestore.manifests.verbs:policies",
     "checkov": "kubestore.manifests.verbs:checkov",
     "adopt": "kubestore.manifests.verbs:adopt",

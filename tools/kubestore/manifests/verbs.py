@@ -19,7 +19,7 @@ ROOT = click.option(
 )
 
 
-def _tree(root: Path) -> Path:
+def tree(root: Path) -> Path:
     if not (root / "clusters").is_dir():
         raise KubestoreError(f"{root} has no folder `clusters`", "run it in a checkout of the repository")
     return root.resolve()
@@ -35,7 +35,7 @@ def _tree(root: Path) -> Path:
 @ROOT
 def validate(fast: bool, against: str | None, form: str, root: Path) -> None:
     """Render every manifest and check it as the cluster will; each finding is one line."""
-    report = validation.validate(_tree(root), fast=fast, against=against or "")
+    report = validation.validate(tree(root), fast=fast, against=against or "")
     if report.findings or form == "json":
         click.echo(findings.shown(report.findings, form))
     say(report.summary())
@@ -49,7 +49,7 @@ def validate(fast: bool, against: str | None, form: str, root: Path) -> None:
 @ROOT
 def make_schemas(check: bool, current: bool, root: Path) -> None:
     """Make the schemas of the kinds we use from the API server's own document."""
-    world = objects.world(root, render.build_all(_tree(root), remotes.gitconfig()))
+    world = objects.world(root, render.build_all(tree(root), remotes.gitconfig()))
     kinds = {obj.kind for obj in world.objects} | set(schemas.ALSO)
     with live.server("current" if current else "throwaway") as kubectl:
         if not current:
@@ -77,7 +77,7 @@ def make_schemas(check: bool, current: bool, root: Path) -> None:
 @ROOT
 def images(as_json: bool, pin: bool, root: Path) -> None:
     """List every image with tag, digest, cluster and source."""
-    world = objects.world(root, render.build_all(_tree(root), remotes.gitconfig()))
+    world = objects.world(root, render.build_all(tree(root), remotes.gitconfig()))
     if pin:
         changed = digests.pin(world)
         click.echo("\n".join(changed), nl=bool(changed))
@@ -101,7 +101,7 @@ def images(as_json: bool, pin: bool, root: Path) -> None:
 @ROOT
 def adopt(url: str, owner: str, host: str, root: Path) -> None:
     """Make a fork ready: put its URL, image owner and host name wherever the old ones stand."""
-    changed = adoption.adopt(_tree(root), url, owner, host)
+    changed = adoption.adopt(tree(root), url, owner, host)
     for name in changed:
         click.echo(name)
     say(f"{len(changed)} files changed; look at `git diff`, run `make validate`, and commit")
@@ -111,7 +111,7 @@ def adopt(url: str, owner: str, host: str, root: Path) -> None:
 @ROOT
 def policies(root: Path) -> None:
     """Print docs/policies.md: flows, namespaces and admission policies as they are rendered."""
-    click.echo(flows.page(objects.world(root, render.build_all(_tree(root), remotes.gitconfig()))), nl=False)
+    click.echo(flows.page(objects.world(root, render.build_all(tree(root), remotes.gitconfig()))), nl=False)
 
 
 @click.command()
@@ -119,7 +119,7 @@ def policies(root: Path) -> None:
 @ROOT
 def checkov(program: str, root: Path) -> None:
     """Show the manifests to checkov: ours must not fail, upstream's are told beside."""
-    world = objects.world(root, render.build_all(_tree(root), remotes.gitconfig()))
+    world = objects.world(root, render.build_all(tree(root), remotes.gitconfig()))
     found = outside.verdicts(world, Path(program))
     rows = [
         (v.build, "ours" if v.ours else "upstream", v.passed, v.failed, " ".join(v.checks)) for v in found

@@ -1,9 +1,7 @@
 """What the queries of dashboards returned, and which panels may return nothing, with the reason of each."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from kubestore.observe.dashboards import Question
@@ -75,20 +73,3 @@ def missing(answers: Sequence[Answer]) -> list[str]:
         if not answer.series and answer.panel in full
     }
     return found + sorted(partly)
-
-
-def save(file: Path, answers: Sequence[Answer]) -> None:
-    """Keep the answers, so that pictures can be drawn again."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps([asdict(answer) for answer in answers]))
-
-
-def load(file: Path) -> list[Answer]:
-    """Answers that `save` kept."""
-    return [
-        Answer(
-            Question(**one["question"]),
-            [Series(s["name"], [(p[0], p[1]) for p in s["points"]]) for s in one["series"]],
-        )
-        for one in json.loads(file.read_text())
-    ]

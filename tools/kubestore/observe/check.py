@@ -5,7 +5,9 @@ kube-state-metrics, while a light load keeps the store busy. Nothing is left run
 """
 
 import contextlib
+import json
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -27,7 +29,9 @@ from kubestore.observe.standin import StandIn
 from kubestore.prove.ledger import FOLDER
 from kubestore.prove.traffic import Traffic
 
-KEPT = FOLDER / "dashboards.json"
+# The series of the last run, so that queries can be asked again without a cluster.
+KEPT = FOLDER / "watch"
+SPAN = KEPT / "span.json"
 RATE = 250.0
 STEP_S = 5.0
 # A counter's rate over four scrapes, as Grafana's own variable has it.
@@ -46,14 +50,30 @@ def check(instance: Instance, seconds: float) -> list[Answer]:
         prometheus.program(name)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kubestore-watch-")))
+        shutil.rmtree(KEPT, ignore_errors=True)
+        KEPT.mkdir(parents=True)
         server = stack.enter_context(scraping(instance, kubectl, folder))
         start = time.time()
         with ui.step("light load on the store") as step:
             load(instance.store_url, seconds, step)
         end = time.time()
+        SPAN.write_text(json.dumps([start, end]))
         if down := server.down():
             raise KubestoreError("; ".join(down), "look at the target that Prometheus names")
         return ask(server, start, end)
+
+
+def replay() -> list[Answer]:
+    """Ask every query of the series that the last run recorded. Raises `KubestoreError` when there are none."""
+    if not SPAN.exists():
+        raise KubestoreError("there was no run yet", "leave out --again")
+    start, end = json.loads(SPAN.read_text())
+    with tempfile.TemporaryDirectory(prefix="kubestore-watch-") as name:
+        server = Prometheus([], Path(name), KEPT / "data")
+        try:
+            return ask(server, start, end)
+        finally:
+            server.stop()
 
 
 @contextlib.contextmanager
@@ -86,7 +106,7 @@ def scraping(instance: Instance, kubectl: Kubectl, folder: Path) -> Iterator[Pro
             prometheus.fixed("node-exporter", f"127.0.0.1:{host}", node=min(nodes)),
             prometheus.fixed("redis-exporter", f"127.0.0.1:{redis}", namespace="redis"),
         ]
-        server = Prometheus(jobs, folder)
+        server = Prometheus(jobs, folder, KEPT / "data")
         stack.callback(server.stop)
         wait.until(
             lambda: len(server.api("query", query="up == 1")["result"]) >= len(jobs),

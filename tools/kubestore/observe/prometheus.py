@@ -126,9 +126,9 @@ def store(server: str, kubeconfig: Path, tls: Config) -> Config:
 
 
 class Prometheus:
-    """A running Prometheus; `stop` ends it."""
+    """A running Prometheus; `stop` ends it. Its data lie in `data`, its other files in `folder`."""
 
-    def __init__(self, jobs: list[Config], folder: Path) -> None:
+    def __init__(self, jobs: list[Config], folder: Path, data: Path) -> None:
         config = folder / "prometheus.yaml"
         settings = {"scrape_interval": f"{EVERY_S}s", "scrape_timeout": "4s"}
         config.write_text(yaml.safe_dump({"global": settings, "scrape_configs": jobs}))
@@ -138,7 +138,7 @@ class Prometheus:
             [
                 program("prometheus"),
                 f"--config.file={config}",
-                f"--storage.tsdb.path={folder / 'data'}",
+                f"--storage.tsdb.path={data}",
                 f"--web.listen-address={self.url.removeprefix('http://')}",
             ],
             log=folder / "prometheus.log",

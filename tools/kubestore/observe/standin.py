@@ -27,7 +27,7 @@ def amount(text: str) -> float:
 def line(name: str, value: float, **labels: str) -> str:
     """One sample in Prometheus' text format."""
     shown = ",".join(f'{key}="{text}"' for key, text in labels.items())
-    return f"{name}{{{shown}}} {value:g}"
+    return f"{name}{{{shown}}} {float(value)!r}"
 
 
 def pods(items: list[dict[str, Any]]) -> Iterator[str]:

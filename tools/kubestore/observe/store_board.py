@@ -34,7 +34,7 @@ def glance(made: builders.Dashboard) -> None:
     every, bad = rate("store_requests_total"), rate("store_requests_total", 'status=~"5.."')
     slow = f"histogram_quantile(0.99, sum by (le) ({rate('store_request_seconds_bucket')}))"
     ordered = "sum(" + rate("store_orders_total", 'outcome="placed"') + ") * 60"
-    redis_bad = "sum(" + rate("store_redis_calls_total", 'outcome!="ok"') + ")"
+    redis_bad = "sum(" + rate("store_redis_calls_total", 'outcome=~"error|unavailable"') + ")"
     for title, unit, text, expr, limits in (
         ("Requests", "reqps", "Answered, all versions.", f"sum({every})", ()),
         ("Errors", "percentunit", "Answers 5xx.", share(f"sum({bad})", f"sum({every})"), (0.001, 0.01)),

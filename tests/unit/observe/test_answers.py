@@ -1,0 +1,146 @@
+"""What queries return: filling, naming, what is missing; and the picture that is drawn of it."""
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from typing import Any
+
+import promql_parser
+import pytest
+
+from kubestore.observe import answers, dashboards, picture, standin
+from kubestore.observe.answers import Answer, Series
+from kubestore.observe.dashboards import Question
+
+QUESTIONS = dashboards.questions()
+ONE = Question("Store", "Requests", "stat", "reqps", 'rate(a{namespace="$namespace"}[$__rate_interval])', "")
+
+
+def full(question: Question) -> Answer:
+    """An answer with one curve."""
+    return Answer(question, [Series(question.legend, [(0.0, 1.0), (5.0, 2.0)])])
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: f"{q.board}: {q.panel}")
+def test_a_filled_query_has_no_variable_left_and_is_promql(question: Question) -> None:
+    filled = answers.filled(question.expr, 20)
+    assert "$" not in filled
+    promql_parser.parse(filled)
+
+
+def test_a_series_is_named_by_the_legend_and_loses_what_is_no_number() -> None:
+    found = [{"metric": {"pod": "a", "version": "1"}, "values": [[10, "NaN"], [15, "2"], [20, "+Inf"]]}]
+    question = Question("Store", "P", "timeseries", "s", "x", "{{version}} of {{pod}}")
+    assert answers.series(question, found, 10) == [Series("1 of a", [(5.0, 2.0)])]
+    assert answers.series(question, [{"metric": {}, "values": [[10, "NaN"]]}], 10) == []
+
+
+def test_every_panel_with_data_is_right_but_the_listed_one() -> None:
+    listed = set(answers.EMPTY)
+    found = [full(q) if (q.board, q.panel) not in listed else Answer(q, []) for q in QUESTIONS]
+    assert answers.missing(found) == []
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: f"{q.board}: {q.panel}")
+def test_a_query_without_data_is_told(question: Question) -> None:
+    if (question.board, question.panel) in answers.EMPTY:
+        assert "listed as empty" in answers.missing([full(question)])[0]
+        return
+    found = [Answer(q, []) if q == question else full(q) for q in QUESTIONS]
+    assert any(question.panel in text for text in answers.missing(found))
+
+
+def test_every_listed_panel_exists() -> None:
+    assert answers.EMPTY.keys() <= {(q.board, q.panel) for q in QUESTIONS}
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "wanted"),
+    [
+        (0.256, "percentunit", "25.6 %"),
+        (51.0, "percent", "51 %"),
+        (0.0123, "s", "12.3 ms"),
+        (2.5, "s", "2.5 s"),
+        (3 * 2**20, "bytes", "3 MiB"),
+        (2048, "Bps", "2 KiB/s"),
+        (250, "reqps", "250/s"),
+        (3, "none", "3"),
+    ],
+)
+def test_a_value_is_shown_with_its_unit(value: float, unit: str, wanted: str) -> None:
+    assert picture.shown(value, unit) == wanted
+
+
+def test_stacked_series_lie_on_each_other() -> None:
+    piled = picture.stacked([Series("a", [(0, 1), (5, 2)]), Series("b", [(5, 3)])])
+    assert piled[1].points == [(5, 5)]
+
+
+@pytest.mark.parametrize("file", sorted(dashboards.FOLDER.glob("*.json")), ids=lambda file: file.stem)
+def test_a_picture_is_xml_with_every_panel_and_says_which_is_empty(file: Any) -> None:
+    board = json.loads(file.read_text())
+    text = picture.svg(board, [full(q) for q in QUESTIONS if q.panel != "CPU by pod"])
+    ET.fromstring(text)
+    for panel in dashboards.panels(board):
+        assert panel["title"].replace("&", "&amp;") in text
+    assert text.count(">no data<") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("100m", 0.1), ("2", 2), ("128Mi", 2**27), ("1Gi", 2**30), ("5k", 5000), ("1M", 1e6)]
+)
+def test_a_quantity_is_a_number(text: str, value: float) -> None:
+    assert standin.amount(text) == pytest.approx(value)
+
+
+ITEMS: dict[str, list[dict[str, Any]]] = {
+    "pods": [
+        {
+            "metadata": {"namespace": "store", "name": name},
+            "status": {"phase": phase},
+            "spec": {
+                "nodeName": "n",
+                "containers": [{"name": "c", "resources": {"requests": {"cpu": "100m"}}}],
+            },
+        }
+        for name, phase in (("a", "Running"), ("done", "Succeeded"))
+    ],
+    "nodes": [{"metadata": {"name": "n"}, "status": {"allocatable": {"cpu": "2", "memory": "1Gi"}}}],
+    "horizontalpodautoscalers": [
+        {
+            "metadata": {"namespace": "store", "name": "store"},
+            "spec": {
+                "maxReplicas": 10,
+                "metrics": [{"resource": {"name": "cpu", "target": {"averageUtilization": 50}}}],
+            },
+            "status": {"currentReplicas": 1, "desiredReplicas": 3},
+        }
+    ],
+}
+
+
+class Fake:
+    """The API server, as much as the stand-in asks of it."""
+
+    def json(self, _: str, kind: str, *__: str, timeout: float) -> dict[str, Any]:
+        """`kubectl get`."""
+        return {"items": ITEMS[kind]}
+
+
+def test_the_stand_in_tells_what_kube_state_metrics_would() -> None:
+    told = standin.page(Fake())  # type: ignore[arg-type]
+    name = "kube_pod_container_resource_requests"
+    assert (
+        f'{name}{{namespace="store",pod="a",container="c",node="n",resource="cpu",unit="core"}} 0.1' in told
+    )
+    assert "done" not in told
+    where = '{namespace="store",horizontalpodautoscaler="store"}'
+    assert f"kube_horizontalpodautoscaler_status_desired_replicas{where} 3.0" in told
+    asked = {
+        name
+        for q in QUESTIONS
+        if answers.STAND_IN in q.expr
+        for name in re.findall(r"\b(kube_\w+)\{", q.expr)
+    }
+    served = {line.partition("{")[0] for line in told.splitlines()}
+    assert asked - {"kube_pod_container_resource_limits"} <= served

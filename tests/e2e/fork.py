@@ -73,6 +73,10 @@ def listed(folder: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
+# Applications of images that no Go module and no Debian package makes.
+PULLED = {"redis-exporter": "its image cannot be pulled here: docker.io/oliver006/redis_exporter"}
+
+
 def charts(item: dict[str, Any]) -> list[str]:
     """Charts that an Application takes from a repository of charts."""
     spec = item["spec"]
@@ -115,8 +119,14 @@ def make(instance: Instance, folder: Path) -> Fork:
     excepted = {}
     kustomization = folder / CLUSTER / "kustomization.yaml"
     for name, item in listed(folder).items():
-        if lacking := charts(item):
-            excepted[str(item["metadata"]["name"])] = f"its chart cannot be pulled here: {', '.join(lacking)}"
+        application = str(item["metadata"]["name"])
+        lacking = charts(item)
+        if (
+            why := f"its chart cannot be pulled here: {', '.join(lacking)}"
+            if lacking
+            else PULLED.get(application)
+        ):
+            excepted[application] = why
             kustomization.write_text(kustomization.read_text().replace(f"  - {name}\n", ""))
     fork = Fork(folder, instance, excepted)
     _adopt(folder, instance.forge_url)

@@ -67,7 +67,7 @@ def curves(panel: dict[str, Any], series: Sequence[Series], box: tuple[float, ..
     piled = panel["fieldConfig"]["defaults"].get("custom", {}).get("stacking", {}).get("mode") == "normal"
     drawn = stacked(series) if piled else list(series)
     left, top, right, bottom = box
-    top, bottom, left = top + 8, bottom - 34, left + 64
+    top, bottom, left = top + 14, bottom - 34, left + 64
     most = max((value for one in drawn for _, value in one.points), default=0) * 1.08 or 1.0
     out = []
     for part in (0, 0.5, 1):

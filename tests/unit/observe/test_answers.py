@@ -3,12 +3,14 @@
 import json
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from typing import Any
 
 import promql_parser
 import pytest
 
-from kubestore.observe import answers, dashboards, picture, standin
+from kubestore.errors import KubestoreError
+from kubestore.observe import answers, dashboards, picture, prometheus, standin
 from kubestore.observe.answers import Answer, Series
 from kubestore.observe.dashboards import Question
 
@@ -122,9 +124,15 @@ ITEMS: dict[str, list[dict[str, Any]]] = {
 class Fake:
     """The API server, as much as the stand-in asks of it."""
 
-    def json(self, _: str, kind: str, *__: str, timeout: float) -> dict[str, Any]:
+    def json(self, _: str, kind: str, *__: str, timeout: float = 0) -> dict[str, Any]:
         """`kubectl get`."""
         return {"items": ITEMS[kind]}
+
+
+def test_the_stand_in_tells_prometheus_the_running_pods() -> None:
+    found = json.loads(standin.targets(Fake(), "198.18.0.11:6443"))  # type: ignore[arg-type]
+    assert [one["labels"]["pod"] for one in found] == ["a"]
+    assert found[0]["labels"]["__metrics_path__"].endswith("/pods/a:9100/proxy/metrics")
 
 
 def test_the_stand_in_tells_what_kube_state_metrics_would() -> None:
@@ -144,3 +152,15 @@ def test_the_stand_in_tells_what_kube_state_metrics_would() -> None:
     }
     served = {line.partition("{")[0] for line in told.splitlines()}
     assert asked - {"kube_pod_container_resource_limits"} <= served
+
+
+def test_promtool_takes_the_configuration_and_no_other(tmp_path: Path) -> None:
+    tls = {"insecure_skip_verify": True}
+    jobs = [
+        *prometheus.kubelet({"node-1": "198.18.0.11"}, tls),
+        prometheus.store("http://127.0.0.1:1/targets", tls),
+        prometheus.fixed("node-exporter", "127.0.0.1:2", node="node-1"),
+    ]
+    assert prometheus.written(jobs, tmp_path).exists()
+    with pytest.raises(KubestoreError, match="kubernetes_sd"):
+        prometheus.written([*jobs, {"job_name": "x", "kubernetes_sd": 1}], tmp_path)

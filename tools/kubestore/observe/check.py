@@ -87,7 +87,7 @@ def scraping(instance: Instance, kubectl: Kubectl, folder: Path) -> Iterator[Pro
             for one in kubectl.json("get", "nodes")["items"]
         }
         tls = prometheus.credentials(instance.kubeconfig, folder)
-        described = StandIn(kubectl)
+        described = StandIn(kubectl, api_address(instance))
         stack.callback(described.close)
         host = exporter(stack, folder, "prometheus-node-exporter", [])
         forwarded = forward(stack, instance, folder)
@@ -101,7 +101,7 @@ def scraping(instance: Instance, kubectl: Kubectl, folder: Path) -> Iterator[Pro
         state = prometheus.fixed("kube-state-metrics", f"127.0.0.1:{described.port}")
         jobs = [
             *prometheus.kubelet(nodes, tls),
-            prometheus.store(api_address(instance), instance.kubeconfig, tls),
+            prometheus.store(f"http://127.0.0.1:{described.port}/targets", tls),
             {**state, "honor_labels": True, "scrape_interval": "10s"},
             prometheus.fixed("node-exporter", f"127.0.0.1:{host}", node=min(nodes)),
             prometheus.fixed("redis-exporter", f"127.0.0.1:{redis}", namespace="redis"),

@@ -90,49 +90,30 @@ def kubelet(nodes: dict[str, str], tls: Config) -> list[Config]:
     return jobs
 
 
-def store(server: str, kubeconfig: Path, tls: Config) -> Config:
-    """Every pod of the store, found as it comes, scraped through the API server's proxy."""
-    path = "/api/v1/namespaces/${1}/pods/${2}:9100/proxy/metrics"
+def store(described: str, tls: Config) -> Config:
+    """Every pod of the store, as the page `described` tells them."""
     return {
         "job_name": "store-metrics",
         "scheme": "https",
         "tls_config": tls,
-        "kubernetes_sd_configs": [
-            {"role": "pod", "kubeconfig_file": str(kubeconfig), "namespaces": {"names": ["store"]}}
-        ],
-        "relabel_configs": [
-            {
-                "source_labels": [
-                    "__meta_kubernetes_pod_label_app_kubernetes_io_name",
-                    "__meta_kubernetes_pod_container_port_name",
-                    "__meta_kubernetes_pod_phase",
-                ],
-                "regex": "store;metrics;Running",
-                "action": "keep",
-            },
-            {
-                "source_labels": ["__meta_kubernetes_namespace", "__meta_kubernetes_pod_name"],
-                "regex": "(.+);(.+)",
-                "target_label": "__metrics_path__",
-                "replacement": path,
-            },
-            {"target_label": "__address__", "replacement": server},
-            {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
-            {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
-            {"target_label": "container", "replacement": "store"},
-            {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "instance"},
-        ],
+        "http_sd_configs": [{"url": described, "refresh_interval": f"{EVERY_S}s"}],
     }
+
+
+def written(jobs: list[Config], folder: Path) -> Path:
+    """The configuration as a file of `folder`. Raises `KubestoreError` when promtool does not take it."""
+    config = folder / "prometheus.yaml"
+    settings = {"scrape_interval": f"{EVERY_S}s", "scrape_timeout": "4s"}
+    config.write_text(yaml.safe_dump({"global": settings, "scrape_configs": jobs}))
+    run.run([program("promtool"), "check", "config", config], timeout=20)
+    return config
 
 
 class Prometheus:
     """A running Prometheus; `stop` ends it. Its data lie in `data`, its other files in `folder`."""
 
     def __init__(self, jobs: list[Config], folder: Path, data: Path) -> None:
-        config = folder / "prometheus.yaml"
-        settings = {"scrape_interval": f"{EVERY_S}s", "scrape_timeout": "4s"}
-        config.write_text(yaml.safe_dump({"global": settings, "scrape_configs": jobs}))
-        run.run([program("promtool"), "check", "config", config], timeout=20)
+        config = written(jobs, folder)
         self.url = f"http://127.0.0.1:{free_port()}"
         self._process = run.spawn(
             [

@@ -1,9 +1,11 @@
 """A stand-in for kube-state-metrics, which cannot be built here: the few of its series that dashboards ask for.
 
 Names and labels are those that its documentation gives; values come from the same API objects. It is for
-`kubestore dashboards check-data` alone.
+`kubestore dashboards check-data` alone, and tells Prometheus the store's pods too: Debian's Prometheus is
+built without the discovery of Kubernetes.
 """
 
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -84,18 +86,33 @@ def page(kubectl: Kubectl) -> str:
     return "\n".join(parts) + "\n"
 
 
-class StandIn:
-    """The page, served on loopback until `close`; `port` is where."""
+def targets(kubectl: Kubectl, server: str) -> str:
+    """The store's running pods for `http_sd_configs`, reached through the API server's proxy at `server`."""
+    choice = ["--namespace=store", "--selector=app.kubernetes.io/name=store"]
+    found = []
+    for pod in kubectl.json("get", "pods", *choice, timeout=10)["items"]:
+        if pod["status"].get("phase") == "Running":
+            name = pod["metadata"]["name"]
+            labels = {"namespace": "store", "pod": name, "container": "store", "instance": name}
+            labels["__metrics_path__"] = f"/api/v1/namespaces/store/pods/{name}:9100/proxy/metrics"
+            found.append({"targets": [server], "labels": labels})
+    return json.dumps(found)
 
-    def __init__(self, kubectl: Kubectl) -> None:
+
+class StandIn:
+    """Both, served on loopback until `close`: `/metrics` and `/targets`; `port` is where."""
+
+    def __init__(self, kubectl: Kubectl, server: str) -> None:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                kind = "application/json" if self.path == "/targets" else "text/plain; version=0.0.4"
                 try:
-                    body, status = page(kubectl).encode(), 200
+                    told = targets(kubectl, server) if self.path == "/targets" else page(kubectl)
+                    body, status = told.encode(), 200
                 except KubestoreError as error:
                     body, status = error.what.encode(), 503
                 self.send_response(status)
-                self.send_header("Content-Type", "text/plain; version=0.0.4")
+                self.send_header("Content-Type", kind)
                 self.end_headers()
                 self.wfile.write(body)
 

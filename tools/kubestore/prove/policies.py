@@ -18,7 +18,7 @@ from kubestore.prove.cluster import Cluster
 
 NAMESPACE = "kubestore-e2e-policies"
 LIFTED = "kubestore-e2e-lifted"
-GUARDED = ("store", "redis", "argocd")
+GUARDED = ("store", "redis", "argocd", "monitoring")
 MARK = {"kubestore.dev/probe": "true"}
 PATIENCE_S = 2
 # All targets at once; a word each: open, silent (nothing came back in time) or refused.

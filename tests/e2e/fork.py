@@ -7,6 +7,7 @@ StorageClass, a way to GitHub) is put there before.
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -19,13 +20,11 @@ from kubestore import paths
 from kubestore.instance import Instance
 from kubestore.kubectl import Kubectl
 from kubestore.lab import programs
-from kubestore.manifests import definitions, live
 from kubestore.release.bump import named, overlay, written
 from kubestore.run import run
 
 ENVIRONMENT = "minikube"
 CLUSTER = Path("clusters") / ENVIRONMENT
-MONITORING = {"PodMonitor", "Probe", "PrometheusRule", "ScrapeConfig", "ServiceMonitor"}
 MIRRORS = Path(__file__).parent / "current" / "mirrors.yaml"
 REWRITE = re.compile(r'\[url "(?P<to>[^"]+)"\]\n((?:\tinsteadOf = \S+\n)+)')
 
@@ -77,15 +76,18 @@ def listed(folder: Path) -> dict[str, dict[str, Any]]:
 PULLED = {"redis-exporter": "its image cannot be pulled here: docker.io/oliver006/redis_exporter"}
 
 
+def sources(item: dict[str, Any]) -> list[dict[str, Any]]:
+    """Where an Application comes from."""
+    return [item["spec"].get("source", {}), *item["spec"].get("sources", [])]
+
+
 def charts(item: dict[str, Any]) -> list[str]:
     """Charts that an Application takes from a repository of charts."""
-    spec = item["spec"]
-    sources = [spec.get("source", {}), *spec.get("sources", [])]
-    return [f"{one['chart']} of {one.get('repoURL')}" for one in sources if "chart" in one]
+    return [str(one["chart"]) for one in sources(item) if "chart" in one]
 
 
-def prepare(instance: Instance, fork: "Fork") -> None:
-    """A default StorageClass, the mirrors in place of GitHub, and definitions that an excepted chart would bring."""
+def prepare(instance: Instance) -> None:
+    """A default StorageClass, and the mirrors in place of GitHub."""
     kubectl = Kubectl(instance.kubeconfig)
     apply = ["apply", "--server-side", "--force-conflicts", "--field-manager=laptop"]
     config = instance.dir / "gitconfig"
@@ -95,8 +97,6 @@ def prepare(instance: Instance, fork: "Fork") -> None:
     ).stdout  # fmt: skip
     kubectl.run(*apply, "-f", "-", input=rendered)
     kubectl.run("rollout", "status", "-n", "local-path-storage", "deployment", "--timeout=120s", timeout=130)
-    if fork.excepted:
-        live.install(kubectl, [], definitions.files(MONITORING))
     kubectl.run(*apply, "-f", "-", input=MIRRORS.read_text().replace("@env@", variables(config.read_text())))
 
 
@@ -119,15 +119,15 @@ def make(instance: Instance, folder: Path) -> Fork:
     excepted = {}
     kustomization = folder / CLUSTER / "kustomization.yaml"
     for name, item in listed(folder).items():
-        application = str(item["metadata"]["name"])
-        lacking = charts(item)
-        if (
-            why := f"its chart cannot be pulled here: {', '.join(lacking)}"
-            if lacking
-            else PULLED.get(application)
-        ):
+        application, lacking = str(item["metadata"]["name"]), charts(item)
+        why = f"its chart cannot be pulled here: {', '.join(lacking)}" if lacking else PULLED.get(application)
+        if why:
             excepted[application] = why
             kustomization.write_text(kustomization.read_text().replace(f"  - {name}\n", ""))
+            # The fork's own checks refuse files that nothing lists.
+            (folder / CLUSTER / name).unlink()
+            for path in (one["path"] for one in sources(item) if "path" in one):
+                shutil.rmtree(folder / path)
     fork = Fork(folder, instance, excepted)
     _adopt(folder, instance.forge_url)
     return fork

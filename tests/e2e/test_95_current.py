@@ -39,7 +39,7 @@ def fork(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fork]:
     with given("an embedded cluster without Argo CD", 600):
         instance = forks.up_without_argocd(NAME)
         made = forks.make(instance, tmp_path_factory.mktemp("fork") / "kubestore")
-        forks.prepare(instance, made)
+        forks.prepare(instance)
     yield made
     if not kept:
         lifecycle.purge(instance)

@@ -40,8 +40,10 @@ def test_several_platforms_are_built_into_a_fresh_list(
     told: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KUBESTORE_PLATFORMS", "linux/amd64,linux/arm64")
-    name = image.build(REPO)
+    image.build(REPO)
+    name = told[0][-1]
     assert told[0] == ["manifest", "rm", name]
+    assert name.startswith("localhost/")
     assert told[1][told[1].index("--platform") :][:4] == [
         "--platform",
         "linux/amd64,linux/arm64",

@@ -52,6 +52,11 @@ def platforms() -> list[str]:
     return found
 
 
+def _list(root: Path) -> str:
+    """The local name of a list of images: an image may be there under the public one."""
+    return f"localhost/{repository.NAME}-list:{tag(root)}"
+
+
 def build(root: Path = paths.REPO) -> str:
     """Build the image of the checkout's commit; layers that did not change come from the cache.
 
@@ -60,9 +65,10 @@ def build(root: Path = paths.REPO) -> str:
     name, wanted = reference(root), platforms()
     options = ["--isolation", "chroot", "--layers", "--format", "oci", "--build-arg", f"VERSION={tag(root)}"]
     pull = ["--pull-never"] if is_local() else []
-    named: list[str | Path] = ["--platform", ",".join(wanted), "--manifest", name] if wanted else ["-t", name]
+    listed = ["--platform", ",".join(wanted), "--manifest", _list(root)]
+    named = listed if wanted else ["-t", name]
     if wanted:  # a list that is there would be added to
-        buildah("manifest", "rm", name, own_storage=is_local(), check=False)
+        buildah("manifest", "rm", _list(root), own_storage=is_local(), check=False)
     file: list[str | Path] = ["-f", root / "Dockerfile", root]
     buildah("bud", *options, *pull, *host_trust(), *named, *file, own_storage=is_local(), timeout=1800)
     return name
@@ -73,9 +79,10 @@ def push(root: Path = paths.REPO) -> Built:
     with tempfile.TemporaryDirectory() as folder:
         digest = Path(folder) / "digest"
         options = [f"--tls-verify={str(not is_local()).lower()}", "--digestfile", str(digest)]
-        verb = ["manifest", "push", "--all"] if platforms() else ["push"]
         name = reference(root)
-        buildah(*verb, *options, name, f"docker://{name}", own_storage=is_local())
+        verb = ["manifest", "push", "--all"] if platforms() else ["push"]
+        source = _list(root) if platforms() else name
+        buildah(*verb, *options, source, f"docker://{name}", own_storage=is_local())
         built = Built(tag(root), digest.read_text().strip())
     (root / RESULT).write_text(json.dumps(asdict(built)))
     return built

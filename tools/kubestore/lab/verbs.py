@@ -48,6 +48,9 @@ def up(
     _tell_of_docker()
     instance = Instance.current()
     lifecycle.up(instance, argocd=not without_argocd, wanted=nodes)
+    if without_argocd:
+        say(f"\nempty but for the forge: export KUBECONFIG={instance.kubeconfig}")
+        return
     click.echo(status.page(status.read(instance)))
     say(
         "\nTry next:\n"

@@ -10,7 +10,7 @@ from werkzeug.routing import MapAdapter
 from store import admin, carts, health, openapi, orders, products, refusals
 from store import settings as settings_module
 from store.db import Database
-from store.direct import Direct
+from store.direct import Direct, Route
 from store.gate import Gate
 from store.logs import configure
 from store.metrics import Metrics
@@ -83,7 +83,11 @@ def create_app(settings: Settings | None = None, *, background: bool = True) -> 
     app.before_request(refusals.before)
     for part in (health, products, carts, orders, admin, openapi):
         app.register_blueprint(part.blueprint)
-    direct = Direct(app.wsgi_app, store, {("POST", orders.CHECKOUT): orders.place})
+    hot = (
+        Route("POST", orders.CHECKOUT, orders.CHECKOUT, orders.place),
+        Route("GET", f"{products.PATH}/", f"{products.PATH}/<sku>", products.live),
+    )
+    direct = Direct(app.wsgi_app, store, hot)
     gate = Gate(direct, settings, metrics, products.shelf(snapshot))
     app.wsgi_app = gate  # type: ignore[method-assign]
     if background:

@@ -125,7 +125,7 @@ def checkout() -> Response:
     return Complete(body, status, headers)
 
 
-def place(store: Parts, environ: dict[str, Any]) -> Answer:
+def place(store: Parts, environ: dict[str, Any], _last: str = "") -> Answer:
     """A checkout without anything of Flask, see `store.direct`. Raises `Problem`."""
     key = environ.get("HTTP_IDEMPOTENCY_KEY", "")
     if not _KEY.fullmatch(key):

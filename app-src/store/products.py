@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 from flask import Blueprint, Response, request
 
-from store.answers import JSON, encode, json_response
+from store.answers import JSON, Complete, encode
 from store.catalog import STOCK, Item
 from store.db import deadline
 from store.errors import CorruptDataError, UnavailableError, invalid, not_found
@@ -143,16 +143,22 @@ def _query() -> Query:
 @blueprint.get("/<sku>")
 def one(sku: str) -> Response:
     """One product with the stock of this moment, or of the last snapshot when Redis is away."""
-    store = parts()
+    status, headers, body = live(parts(), request.environ, sku)
+    return Complete(body, status, headers)
+
+
+def live(store: Parts, environ: dict[str, Any], sku: str) -> Answer:
+    """The same without anything of Flask, see `store.direct`. Raises a 404 `Problem`."""
     view = store.snapshot.view
     item = view.items.get(sku)
     if item is None or item.retired:
         raise not_found("there is no such product")
     stock = _live_stock(store, sku)
-    response = json_response(encode(product(view, sku, stock)))
+    body = encode(product(view, sku, stock))
+    headers = [("Content-Type", JSON), ("Content-Length", str(len(body))), ("Cache-Control", "no-store")]
     if stock is None:
-        response.headers.set(*degraded(store.snapshot, info(request.environ)))
-    return response
+        headers.append(degraded(store.snapshot, info(environ)))
+    return "200 OK", headers, body
 
 
 def _live_stock(store: Parts, sku: str) -> int | None:

@@ -6,6 +6,7 @@ nothing: pieces sold that were not there, acknowledged orders that are lost, ord
 
 import asyncio
 import base64
+import hashlib
 import json
 import signal
 import threading
@@ -23,13 +24,14 @@ from kubestore.prove import buyers, ledger, processes, target
 from kubestore.prove.cluster import STORE, Cluster
 from kubestore.prove.faults import REDIS
 from kubestore.prove.twin import Object, Twin, container
-from kubestore.prove.wire import Connection
+from kubestore.prove.wire import Answer, Connection, Dropped
 from kubestore.prove.workcopy import Workcopy
 from kubestore.run import run
 
 NAMESPACE = "kubestore-e2e-g4"
 SCRIPT = "/opt/store/app/store/lua/checkout.lua"
 SCARCE = 20
+TRIES = 20
 OVERSOLD = frozenset(("oversold",))
 LOST = frozenset(("acknowledged-lost", "order-lost"))
 DUPLICATES = frozenset(("placed-twice", "acknowledged-twice", "one-order-a-key"))
@@ -85,7 +87,7 @@ def on_disk(twin: Twin) -> None:
 
 def mutated(twin: Twin, script: str) -> None:
     """Run both pods with `script` in place of their checkout script."""
-    name = "mutant"
+    name = f"mutant-{hashlib.sha256(script.encode()).hexdigest()[:10]}"  # a node may know an older one by the same name
     twin.apply(
         [
             {
@@ -99,7 +101,6 @@ def mutated(twin: Twin, script: str) -> None:
 
     def mount(deployment: Object) -> None:
         two_pods(deployment)
-        deployment["spec"]["template"]["metadata"].setdefault("annotations", {})["mutant"] = str(hash(script))
         deployment["spec"]["template"]["spec"]["volumes"].append({"name": name, "configMap": {"name": name}})
         container(deployment)["volumeMounts"].append(
             {"name": name, "mountPath": SCRIPT, "subPath": "checkout.lua", "readOnly": True}
@@ -128,9 +129,7 @@ def stocked(twin: Twin, scarce: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
             f"{method} {path} HTTP/1.1\r\nHost: {where.netloc}\r\nAuthorization: Bearer {token}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
         )
-        connection = await Connection.open(where, 10)
-        answer = await connection.ask(head.encode(), content, 10)
-        connection.close()
+        answer = await _patiently(where, head.encode(), content)
         if answer.status != 200:
             raise KubestoreError(f"{method} {path}: status {answer.status}: {answer.body[:200]!r}")
         return json.loads(answer.body)
@@ -144,6 +143,22 @@ def stocked(twin: Twin, scarce: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
     skus = asyncio.run(everything())
     return tuple(skus[:SCARCE]), tuple(skus[SCARCE:])
+
+
+async def _patiently(where: target.Target, head: bytes, content: bytes) -> Answer:
+    """The answer to a request that may be sent again; right after a roll-out a node's rules may be old yet."""
+    for tries in range(TRIES):
+        try:
+            connection = await Connection.open(where, 10)
+            answer = await connection.ask(head, content, 10)
+            connection.close()
+        except Dropped:
+            if tries == TRIES - 1:
+                raise
+            await asyncio.sleep(0.3)
+        else:
+            return answer
+    raise AssertionError
 
 
 def kill(cluster: Cluster, namespace: str, name: str, number: int = 0) -> str:

@@ -223,7 +223,9 @@ def test_api4_a_line_is_from_1_to_99(quantity: Any, client: FlaskClient) -> None
 
 
 @pytest.mark.parametrize("path", ["/api/v1/cart/items", "/api/v1/checkout"])
-@pytest.mark.parametrize("content", ["[" * 30_000 + "]" * 30_000, '{"a":' * 9_000, "[" * 500 + "]" * 500])
+@pytest.mark.parametrize(
+    "content", ["[" * 30_000 + "]" * 30_000, '{"a":' * 9_000, "[" * 500 + "]" * 500, "[" * 501]
+)
 def test_api4_deeply_nested_json_is_refused(path: str, content: str, client: FlaskClient) -> None:
     client.post("/api/v1/cart/items", json={"sku": "T-01"})
     answer = client.post(

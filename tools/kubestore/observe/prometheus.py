@@ -103,7 +103,7 @@ def store(described: str, tls: Config) -> Config:
 def written(jobs: list[Config], folder: Path) -> Path:
     """The configuration as a file of `folder`. Raises `KubestoreError` when promtool does not take it."""
     config = folder / "prometheus.yaml"
-    settings = {"scrape_interval": f"{EVERY_S}s", "scrape_timeout": "4s"}
+    settings = {"scrape_interval": f"{EVERY_S}s", "scrape_timeout": f"{min(4, EVERY_S)}s"}
     config.write_text(yaml.safe_dump({"global": settings, "scrape_configs": jobs}))
     run.run([program("promtool"), "check", "config", config], timeout=20)
     return config

@@ -1,5 +1,6 @@
 """What the queries of dashboards returned, and which panels may return nothing, with the reason of each."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +52,7 @@ def series(question: Question, found: Sequence[dict[str, Any]], start: float) ->
         name = question.legend
         for key, value in one["metric"].items():
             name = name.replace("{{" + key + "}}", value)
+        name = re.sub(r"\{\{\w+\}\}", "", name).strip()
         points = [(round(at - start, 1), float(text)) for at, text in one["values"]]
         kept = [(at, value) for at, value in points if value == value and abs(value) != float("inf")]
         if kept:

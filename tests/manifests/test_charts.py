@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kubestore.errors import KubestoreError
-from kubestore.manifests import charted, charts, objects, remotes, render
+from kubestore.manifests import apiserver, charted, charts, objects, remotes, render
 from kubestore.manifests.charts import Chart
 from kubestore.paths import REPO
 
@@ -114,6 +114,41 @@ def test_a_port_that_prometheus_may_not_reach_is_found(base: Chart) -> None:
     made = good()
     made[0] = deployment("grafana", 3001)
     assert rules(base, made) == {"chart-flow"}
+
+
+@pytest.mark.skipif(not apiserver.built(), reason="kube-apiserver is not built; `make up` builds it")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_api_server_is_asked_about_each_object(base: Chart) -> None:
+    builds = [render.build(REPO, REPO / "apps/namespaces/base", env=remotes.gitconfig())]
+    fine, root, odd = (copy.deepcopy(pod(name)) for name in ("fine", "root", "odd"))
+    root["spec"]["template"]["spec"]["securityContext"]["runAsNonRoot"] = False
+    odd["spec"]["template"]["spec"]["containers"][0]["imagePull"] = "Always"
+    elsewhere = copy.deepcopy(root)
+    elsewhere["metadata"]["namespace"] = "node-exporter"
+    chart = Chart(base.cluster, base.application, base.name, base.version, [fine, root, odd, elsewhere])
+    found = charted.refused(objects.world(REPO, builds), [chart])
+    assert [(one.rule, one.what.split()[1]) for one in found] == [
+        ("chart-pod-security", "monitoring/root"),
+        ("chart-live", "monitoring/odd"),
+    ]
+
+
+def pod(name: str) -> Object:
+    """A Deployment that the API server takes, and that `restricted` admits."""
+    labels = {"app": name}
+    rights = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    whole = {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}}
+    container = {"name": "c", "image": "docker.io/a/b:1", "securityContext": rights}
+    template = {
+        "metadata": {"labels": labels},
+        "spec": {"securityContext": whole, "containers": [container]},
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": "monitoring"},
+        "spec": {"selector": {"matchLabels": labels}, "template": template},
+    }
 
 
 def test_another_version_than_ours_is_refused(base: Chart, tmp_path: Path) -> None:

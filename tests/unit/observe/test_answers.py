@@ -164,3 +164,10 @@ def test_promtool_takes_the_configuration_and_no_other(tmp_path: Path) -> None:
     assert prometheus.written(jobs, tmp_path).exists()
     with pytest.raises(KubestoreError, match="kubernetes_sd"):
         prometheus.written([*jobs, {"job_name": "x", "kubernetes_sd": 1}], tmp_path)
+
+
+def test_a_missing_program_is_told_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(KubestoreError) as told:
+        prometheus.program("promtool")
+    assert "install --no-install-recommends prometheus " in told.value.hint

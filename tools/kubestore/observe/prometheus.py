@@ -19,6 +19,8 @@ from kubestore.errors import KubestoreError
 
 Config = dict[str, Any]
 EVERY_S = 5
+# Debian's package of a program that is not called like it.
+PACKAGES = {"promtool": "prometheus"}
 DROPPED = (
     (
         "__name__",
@@ -40,7 +42,11 @@ def program(name: str) -> str:
     """A program of Debian's. Raises `KubestoreError` with the package that has it."""
     found = shutil.which(name)
     if not found:
-        raise KubestoreError(f"{name} is not installed", f"apt-get install --no-install-recommends {name}")
+        package = PACKAGES.get(name, name)
+        install = f"RUNLEVEL=1 apt-get install --no-install-recommends {package}"
+        raise KubestoreError(
+            f"{name} is not installed", f"{install} (RUNLEVEL: without starting its service)"
+        )
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import promql_parser
 import pytest
 
+from kubestore import http, wait
 from kubestore.errors import KubestoreError
 from kubestore.observe import answers, dashboards, picture, prometheus, standin
 from kubestore.observe.answers import Answer, Series
@@ -142,6 +143,7 @@ def test_the_stand_in_tells_what_kube_state_metrics_would() -> None:
         f'{name}{{namespace="store",pod="a",container="c",node="n",resource="cpu",unit="core"}} 0.1' in told
     )
     assert "done" not in told
+    assert 'kube_pod_info{namespace="store",pod="a",node="n",host_network="false"} 1.0' in told
     where = '{namespace="store",horizontalpodautoscaler="store"}'
     assert f"kube_horizontalpodautoscaler_status_desired_replicas{where} 3.0" in told
     asked = {
@@ -171,3 +173,38 @@ def test_a_missing_program_is_told_with_its_package(monkeypatch: pytest.MonkeyPa
     with pytest.raises(KubestoreError) as told:
         prometheus.program("promtool")
     assert "install --no-install-recommends prometheus " in told.value.hint
+
+
+def test_the_stand_in_serves_the_last_answer_at_once_and_nothing_else() -> None:
+    served = standin.StandIn(Fake(), "198.18.0.11:6443")  # type: ignore[arg-type]
+    try:
+        url = f"http://127.0.0.1:{served.port}"
+        wait.until(lambda: "kube_pod_info" in http.get(f"{url}/metrics").text, "the page", 5, 0.05)
+        assert json.loads(http.get(f"{url}/targets").text)[0]["targets"] == ["198.18.0.11:6443"]
+        assert http.get(f"{url}/other").status == 404
+    finally:
+        served.close()
+
+
+def test_a_picture_marks_new_versions_but_not_those_that_were_there() -> None:
+    board = json.loads((dashboards.FOLDER / "store.json").read_text())
+    mark = next(q for q in QUESTIONS if q.kind == "annotation")
+    new = Answer(mark, [Series("v1", [(0.0, 1)]), Series("v2", [(60.0, 1)])])
+    others = [full(q) for q in QUESTIONS if q != mark]
+    assert picture.versions([new]) == [(60.0, "v2")]
+    assert "seen for the first time" in picture.svg(board, [*others, new])
+    assert "seen for the first time" not in picture.svg(board, others)
+
+
+@pytest.mark.parametrize(("value", "level"), [(0.0, "green"), (0.001, "orange"), (0.02, "red")])
+def test_a_number_has_the_colour_of_its_threshold(value: float, level: str) -> None:
+    board = json.loads((dashboards.FOLDER / "store.json").read_text())
+    panel = next(one for one in dashboards.panels(board) if one["title"] == "Errors")
+    assert picture.colour_of(panel, value) == picture.LEVELS[level]
+
+
+def test_a_curve_is_not_drawn_over_a_gap() -> None:
+    panel = {"fieldConfig": {"defaults": {"unit": "none"}}}
+    series = [Series("a", [(0.0, 1), (5.0, 1), (90.0, 1), (95.0, 1)])]
+    drawn = picture.curves(panel, series, (0, 0, 100, 100), 95, [])
+    assert next(one for one in drawn if 'fill="none"' in one).split('"')[1].count("M") == 2

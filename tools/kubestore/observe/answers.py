@@ -9,6 +9,9 @@ from kubestore.observe.dashboards import Question
 
 # (dashboard, panel) -> why it has no data on the embedded cluster. Such a panel must not have any.
 EMPTY = {
+    ("Cluster resources", "Writes by pod"): (
+        "the blkio cgroups of the machine count no bytes, so cAdvisor has none to tell"
+    ),
     ("Cluster resources", "Claims"): (
         "kubelet knows no size of a volume that is a plain folder of its node, as all volumes are there"
     ),

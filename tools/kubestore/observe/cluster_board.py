@@ -13,6 +13,8 @@ ASKED = 'job="kube-state-metrics", node=~"$node", namespace=~"$namespace"'
 # Interfaces that carry what leaves a node, not the pods' ends of it.
 WIRE = f'{HOST}, device!~"lo|veth.*|cali.*|cni.*|docker.*|br-.*|tunl.*|flannel.*"'
 REAL = f'{HOST}, fstype!~"tmpfs|overlay|squashfs|ramfs|erofs|nsfs|fuse.*"'
+# A pod on the node's network is told the node's traffic as its own.
+SHARED = ' unless on (namespace, pod) kube_pod_info{job="kube-state-metrics", host_network="true"}'
 EACH = "[$__rate_interval]"
 NODE, SPACE, POD = "{{node}}", "{{namespace}}", "{{namespace}}/{{pod}}"
 
@@ -197,10 +199,12 @@ def network(made: builders.Dashboard) -> None:
     ):
         queries = []
         for way, word in (("receive", "in"), ("transmit", "out")):
-            summed = f"sum by ({by}) (rate({selector.replace('WAY', way)}{EACH}))"
+            own = f"rate({selector.replace('WAY', way)}{EACH}){'' if by == 'node' else SHARED}"
+            summed = f"sum by ({by}) ({own})"
             expr = f"topk(5, {summed})" if "pod" in by else summed
             queries.append(Query(expr, f"{legend} {word}"))
         text = "Bytes a second in and out" + (", the five largest each." if "pod" in by else ".")
+        text += "" if by == "node" else " Pods on the node's own network are left out."
         made.with_panel(lines(title, "Bps", text, *queries))
 
 

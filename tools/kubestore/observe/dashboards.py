@@ -83,4 +83,11 @@ def _questions(board: dict[str, Any]) -> Iterator[Question]:
             )
     for entry in board.get("annotations", {}).get("list", []):
         if entry.get("expr"):
-            yield Question(title, f"annotation {entry['name']}", "annotation", "none", entry["expr"], "")
+            yield Question(
+                title,
+                f"annotation {entry['name']}",
+                "annotation",
+                "none",
+                entry["expr"],
+                entry["titleFormat"],
+            )

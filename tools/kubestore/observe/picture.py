@@ -15,7 +15,9 @@ CELL, LINE, PAD = 50, 26, 8
 WIDTH = 24 * CELL
 INK, FAINT, GRID, BACK = "#24292f", "#6e7781", "#d8dee4", "#f6f8fa"
 COLOURS = ("#2f6fdb", "#d9822b", "#3a9e5c", "#b34da3", "#c83f3f", "#5b6b7f", "#8a6d3b", "#1d9aa5", "#7a5cd6")
-MOST_POINTS = 48
+LEVELS = {"green": "#2b7a46", "orange": "#b5651d", "red": "#b3261e"}
+MOST_POINTS, GAP_S = 48, 20.0
+Marks = Sequence[tuple[float, str]]
 SCALES: dict[str, tuple[float, tuple[str, ...]]] = {
     "bytes": (1024, ("B", "KiB", "MiB", "GiB", "TiB")),
     "Bps": (1024, ("B/s", "KiB/s", "MiB/s", "GiB/s")),
@@ -61,13 +63,15 @@ def stacked(series: Sequence[Series]) -> list[Series]:
     return made
 
 
-def curves(panel: dict[str, Any], series: Sequence[Series], box: tuple[float, ...], end: float) -> list[str]:
+def curves(
+    panel: dict[str, Any], series: Sequence[Series], box: tuple[float, ...], end: float, marks: Marks
+) -> list[str]:
     """The plot of a panel inside `box` (left, top, right, bottom), its scale and its names."""
     unit = panel["fieldConfig"]["defaults"]["unit"]
     piled = panel["fieldConfig"]["defaults"].get("custom", {}).get("stacking", {}).get("mode") == "normal"
     drawn = stacked(series) if piled else list(series)
     left, top, right, bottom = box
-    top, bottom, left = top + 14, bottom - 34, left + 64
+    top, bottom, left = top + 14, bottom - 34, left + 74
     most = max((value for one in drawn for _, value in one.points), default=0) * 1.08 or 1.0
     out = []
     for part in (0, 0.5, 1):
@@ -75,23 +79,28 @@ def curves(panel: dict[str, Any], series: Sequence[Series], box: tuple[float, ..
         out.append(f'<path d="M{left:.0f},{y:.0f}H{right:.0f}" stroke="{GRID}"/>')
         out.append(text(left - 6, y + 4, shown(most * part, unit), text_anchor="end", fill=FAINT))
     for number, one in enumerate(drawn):
-        path = " ".join(
-            f"{left + (right - left) * at / end:.0f},{bottom - (bottom - top) * max(value, 0) / most:.1f}"
-            for at, value in thinned(one.points)
-        )
+        path, last = "", -GAP_S
+        for at, value in thinned(one.points):
+            x, y = left + (right - left) * at / end, bottom - (bottom - top) * max(value, 0) / most
+            path += f"{'L' if at - last < GAP_S else 'M'}{x:.0f},{y:.1f}"
+            last = at
         colour = COLOURS[number % len(COLOURS)]
-        out.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
-    return [*out, *names(series, left - 56, bottom + 16, right)]
+        out.append(f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
+    for at, _ in marks:
+        x = left + (right - left) * at / end
+        out.append(f'<path d="M{x:.0f},{top:.0f}V{bottom:.0f}" stroke="{FAINT}" stroke-dasharray="3 3"/>')
+    return [*out, *names(series, left - 66, bottom + 16, right)]
 
 
 def names(series: Sequence[Series], left: float, y: float, right: float) -> list[str]:
     """The names of the first series, as many as fit on two lines, and how many more there are."""
     out, x = [], left
     width = (right - left) / 2
-    limit = int(width / 6.1)
+    limit = int(width / 6.6) - (4 if len(series) > 4 else 0)
     for number, one in enumerate(series[:4]):
         x = left + width * (number % 2)
-        name = one.name if len(one.name) <= limit else one.name[: limit - 1] + "…"
+        name = one.name or "none"
+        name = name if len(name) <= limit else name[: limit - 1] + "…"
         colour = COLOURS[number % len(COLOURS)]
         out.append(text(x, y + 13 * (number // 2), f"― {name}", fill=colour, font_size="10.5"))
     if len(series) > 4:
@@ -101,7 +110,22 @@ def names(series: Sequence[Series], left: float, y: float, right: float) -> list
     return out
 
 
-def draw(panel: dict[str, Any], board: str, series: Sequence[Series], end: float) -> list[str]:
+def colour_of(panel: dict[str, Any], value: float) -> str:
+    """The colour that a panel's thresholds give to a value."""
+    steps = panel["fieldConfig"]["defaults"].get("thresholds", {}).get("steps", [])
+    reached = [step["color"] for step in steps if step.get("value") is None or value >= step["value"]]
+    return LEVELS[reached[-1]] if reached else LEVELS["green"]
+
+
+def versions(answers: Sequence[Answer]) -> Marks:
+    """When a version was seen first, but for those that were there when the recording began."""
+    first = [
+        (one.points[0][0], one.name) for a in answers if a.question.kind == "annotation" for one in a.series
+    ]
+    return sorted(mark for mark in first if mark[0] > GAP_S)
+
+
+def draw(panel: dict[str, Any], board: str, series: Sequence[Series], end: float, marks: Marks) -> list[str]:
     """One panel at its place on the grid."""
     at = panel["gridPos"]
     left, top = at["x"] * CELL + PAD / 2, at["y"] * LINE + PAD / 2
@@ -116,18 +140,17 @@ def draw(panel: dict[str, Any], board: str, series: Sequence[Series], end: float
         why = "no data on the embedded cluster" if (board, panel["title"]) in EMPTY else "no data"
         return [*out, text((left + right) / 2, (top + bottom) / 2 + 6, why, text_anchor="middle", fill=FAINT)]
     if panel["type"] == "stat":
-        value = shown(series[0].points[-1][1], unit)
-        middle = (left + right) / 2
-        return [
-            *out, text(middle, bottom - 22, value, text_anchor="middle", font_size="26", fill="#2b7a46")
-        ]  # fmt: skip
-    return [*out, *curves(panel, series, (left, top + 18, right - 10, bottom), end)]
+        value = series[0].points[-1][1]
+        style = {"text_anchor": "middle", "font_size": "26", "fill": colour_of(panel, value)}
+        return [*out, text((left + right) / 2, bottom - 22, shown(value, unit), **style)]
+    return [*out, *curves(panel, series, (left, top + 18, right - 10, bottom), end, marks)]
 
 
 def svg(board: dict[str, Any], answers: Sequence[Answer]) -> str:
     """A whole dashboard."""
     mine = [answer for answer in answers if answer.question.board == board["title"]]
     end = max((s.points[-1][0] for answer in mine for s in answer.series), default=1.0)
+    marks = versions(mine)
     out = []
     for panel in board["panels"]:
         at = panel["gridPos"]
@@ -135,7 +158,7 @@ def svg(board: dict[str, Any], answers: Sequence[Answer]) -> str:
             out.append(text(8, at["y"] * LINE + 19, panel["title"], font_size="14", font_weight="600"))
             continue
         series = [s for answer in mine if answer.question.panel == panel["title"] for s in answer.series]
-        out += draw(panel, board["title"], series, end)
+        out += draw(panel, board["title"], series, end, marks)
     height = max(p["gridPos"]["y"] + p["gridPos"]["h"] for p in board["panels"]) * LINE + 8
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 -34 {WIDTH} {height + 34}" '
@@ -143,10 +166,12 @@ def svg(board: dict[str, Any], answers: Sequence[Answer]) -> str:
         f'<rect y="-34" width="{WIDTH}" height="{height + 34}" fill="{BACK}"/>'
     )
     title = text(8, -10, board["title"], font_size="18", font_weight="600")
+    words = f"{end:.0f} s of the embedded cluster under a light load"
+    words += "; dashed: a version is seen for the first time" if marks else ""
     told = text(
         WIDTH - 8,
         -10,
-        f"{end:.0f} s of the embedded cluster under a light load",
+        words,
         text_anchor="end",
         fill=FAINT,
     )

@@ -27,6 +27,7 @@ DROPPED = (
         "container_(cpu_(cfs_throttled_seconds|system_seconds|user_seconds)_total|spec.*|tasks_state)",
     ),
     ("__name__", "container_fs_(reads_merged|sector_reads|sector_writes|writes_merged)_total"),
+    ("__name__;interface", "container_network_.*;(cali|cilium|cni|lxc|nodelocaldns|tunl).*"),
     ("id;pod", ".+;"),
 )
 

@@ -5,6 +5,7 @@ Names and labels are those that its documentation gives; values come from the sa
 built without the discovery of Kubernetes.
 """
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 from kubestore.errors import KubestoreError
 from kubestore.kubectl import Kubectl
 
+EVERY_S = 4.0
 FACTORS = {"m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 UNITS = {"cpu": "core", "memory": "byte"}
 
@@ -33,11 +35,13 @@ def line(name: str, value: float, **labels: str) -> str:
 
 
 def pods(items: list[dict[str, Any]]) -> Iterator[str]:
-    """Requests and limits of containers of pods that have not ended."""
+    """Pods that have not ended, whether they use the node's network, requests and limits of their containers."""
     for pod in items:
         if pod["status"].get("phase") in ("Succeeded", "Failed"):
             continue
         where = {"namespace": pod["metadata"]["namespace"], "pod": pod["metadata"]["name"]}
+        shared = str(pod["spec"].get("hostNetwork", False)).lower()
+        yield line("kube_pod_info", 1, **where, node=pod["spec"].get("nodeName", ""), host_network=shared)
         for container in pod["spec"]["containers"]:
             for kind in ("requests", "limits"):
                 for what, text in (container.get("resources", {}).get(kind) or {}).items():
@@ -100,30 +104,42 @@ def targets(kubectl: Kubectl, server: str) -> str:
 
 
 class StandIn:
-    """Both, served on loopback until `close`: `/metrics` and `/targets`; `port` is where."""
+    """Both, served on loopback until `close`: `/metrics` and `/targets`; `port` is where.
+
+    The API server is asked every `EVERY_S` seconds by a thread of its own, so that a scrape never waits for it.
+    """
 
     def __init__(self, kubectl: Kubectl, server: str) -> None:
+        self._told = {"/metrics": "", "/targets": "[]"}
+        self._ended = threading.Event()
+        told = self._told
+
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 kind = "application/json" if self.path == "/targets" else "text/plain; version=0.0.4"
-                try:
-                    told = targets(kubectl, server) if self.path == "/targets" else page(kubectl)
-                    body, status = told.encode(), 200
-                except KubestoreError as error:
-                    body, status = error.what.encode(), 503
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.end_headers()
-                self.wfile.write(body)
+                with contextlib.suppress(ConnectionError):  # who asked has gone
+                    self.send_response(200 if self.path in told else 404)
+                    self.send_header("Content-Type", kind)
+                    self.end_headers()
+                    self.wfile.write(told.get(self.path, "").encode())
 
             def log_message(self, *_: object) -> None:
                 """Silent."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = int(self._server.server_address[1])
+        threading.Thread(target=self._look, args=(kubectl, server), daemon=True).start()
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def _look(self, kubectl: Kubectl, server: str) -> None:
+        while not self._ended.is_set():
+            with contextlib.suppress(KubestoreError):  # the last answer stands
+                self._told["/targets"] = targets(kubectl, server)
+                self._told["/metrics"] = page(kubectl)
+            self._ended.wait(EVERY_S)
 
     def close(self) -> None:
         """Serve no more."""
+        self._ended.set()
         self._server.shutdown()
         self._server.server_close()

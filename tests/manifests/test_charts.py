@@ -161,6 +161,28 @@ def test_another_version_than_ours_is_refused(base: Chart, tmp_path: Path) -> No
         charts._place(base.application.charts[0], folder)
 
 
+@pytest.mark.parametrize(
+    ("said", "code"), [("Error: chart version not found\nmore", 1), ("", 2)], ids=["told", "silent"]
+)
+def test_a_chart_that_does_not_render_is_one_line_and_a_hint(
+    base: Chart, tmp_path: Path, said: str, code: int
+) -> None:
+    helm = tmp_path / "helm"
+    helm.write_text(f"#!/bin/sh\nprintf '{said}' >&2\nexit {code}\n")
+    helm.chmod(0o755)
+    with pytest.raises(KubestoreError) as told:
+        charts.defaults(base, None, str(helm))
+    assert told.value.what.startswith("chart kube-prometheus-stack ")
+    assert "\n" not in told.value.what
+    assert "clusters/common" in told.value.hint
+
+
+def test_without_helm_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(KubestoreError, match="helm is not installed"):
+        charts.helm()
+
+
 def test_changes_name_what_was_left_out_added_and_changed() -> None:
     before, after = good()[:2], copy.deepcopy(good()[1:3])
     after[0]["spec"]["template"]["spec"]["containers"][0]["ports"][0]["containerPort"] = 1

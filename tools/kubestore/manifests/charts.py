@@ -82,8 +82,15 @@ def _render(
     for file in files:
         command += ["--values", file]
     with tempfile.TemporaryDirectory(prefix="kubestore-helm-") as home:
-        said = run(command, env={"HELM_CACHE_HOME": home, "HELM_CONFIG_HOME": home}, timeout=180).stdout
-    return [json.loads(json.dumps(one, default=str)) for one in yamls.load_all(said) if one]
+        own = {"HELM_CACHE_HOME": home, "HELM_CONFIG_HOME": home}
+        done = run(command, env=own, check=False, timeout=180)
+    if done.returncode:
+        said = (done.stderr.strip() or "it says nothing").splitlines()[0].removeprefix("Error: ")
+        raise KubestoreError(
+            f"chart {source['chart']} {source['targetRevision']}: {said[:300]}",
+            "is that version published, and do our values fit it? versions: clusters/common/kustomization.yaml",
+        )
+    return [json.loads(json.dumps(one, default=str)) for one in yamls.load_all(done.stdout) if one]
 
 
 def _place(source: Object, folder: Path | None) -> list[str | Path]:

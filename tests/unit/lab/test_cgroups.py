@@ -33,3 +33,15 @@ def test_usage_is_seconds_and_the_working_set(
     lay(tmp_path, files)
     monkeypatch.setattr(cgroups, "ROOT", tmp_path)
     assert cgroups.usage("node") == (2.5, 700)
+
+
+@pytest.mark.parametrize(("file", "weight"), [("cpu.shares", "8192"), ("cpu.weight", "800")])
+def test_a_node_outweighs_a_process_of_the_host(
+    file: str, weight: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unified = file == "cpu.weight"
+    top = tmp_path if unified else tmp_path / "cpu"
+    lay(top, {f"node/{file}": "1"} | ({"cgroup.controllers": "cpu\n"} if unified else {}))
+    monkeypatch.setattr(cgroups, "ROOT", tmp_path)
+    cgroups.ensure("node")
+    assert (top / "node" / file).read_text() == weight

@@ -5,6 +5,8 @@ import time
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
+# Against a process of the host, which weighs one: builds and tests beside a cluster must not starve its shoppers.
+WEIGHT = 8
 NEEDED = ("cpu", "cpuacct", "cpuset", "memory", "pids")
 
 
@@ -29,7 +31,7 @@ def hierarchies() -> list[Path]:
 
 
 def ensure(name: str) -> None:
-    """Make the group `name` in every hierarchy, with processors and memory nodes to run on."""
+    """Make the group `name` in every hierarchy, with processors and memory nodes to run on, and its weight."""
     if unified():
         (ROOT / "cgroup.subtree_control").write_text("+cpu +cpuset +memory +pids")
     for hierarchy in hierarchies():
@@ -38,6 +40,9 @@ def ensure(name: str) -> None:
         for file in ("cpuset.cpus", "cpuset.mems"):
             if not unified() and (group / file).exists():
                 (group / file).write_text((hierarchy / file).read_text())
+        for file, one in (("cpu.shares", 1024), ("cpu.weight", 100)):
+            if (group / file).exists():
+                (group / file).write_text(str(WEIGHT * one))
 
 
 def remove(name: str, timeout: float = 10) -> list[Path]:

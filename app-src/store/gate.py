@@ -24,7 +24,7 @@ from store.settings import Settings
 KEY: Final = "store.request"
 PROBES: Final = frozenset(("/livez", "/readyz"))
 FROM_MEMORY: Final = ("/api/v1/products", "/static/", "/version")
-BEAT_S: Final = 0.025
+BEAT_S: Final = 0.1
 SUSTAINED_S: Final = 0.5
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
 

@@ -83,12 +83,12 @@ def test_turns_that_stay_long_refuse_the_rest_of_each_but_a_single_one_does_not(
     for start in (now - 1.04, now - 1.02, now - 1.0):
         gate._next_turn(start)
     assert ask(gate, "/api/v1/products")[0] == "200 OK"
-    for start in (now - 1.0, now - 0.7, now - 0.4):
+    for start in (now - 1.4, now - 0.9, now - 0.4):
         gate._next_turn(start)
     assert ask(gate, "/api/v1/products")[0].startswith("503")
     gate._next_turn(now)
     assert ask(gate, "/api/v1/products")[0] == "200 OK"
-    for start in (now - 1.0, now - 0.7, now - 0.4):
+    for start in (now - 1.4, now - 0.9, now - 0.4):
         gate._next_turn(start)
     assert ask(gate, "/api/v1/products")[0].startswith("503")
     assert ask(gate, "/livez")[0] == "200 OK"

@@ -19,7 +19,7 @@ RATE = 170.0
 # Goal and limit, in seconds: a missed goal is shown, above the limit the loop is broken.
 LIMITS = {
     "bump -> Synced": (3, 15),
-    "bump -> all answers new": (25, 40),
+    "bump -> all answers new": (25, 60),
     "push -> all answers new": (60, 120),
 }
 

@@ -2,7 +2,8 @@
 
 The customers use the standard library's HTTP client on purpose: locust's own clients quietly send a request
 again when a kept connection turns out to be closed, and that is the very failure to be seen. The shape and
-the limits come as JSON in KUBESTORE_LOAD; the time line goes to the file that it names.
+the limits come as JSON in KUBESTORE_LOAD; the time line goes to the file that it names. It ends early once the file
+`enough` is there.
 """
 
 import http.client
@@ -76,6 +77,8 @@ class BlackFriday(LoadTestShape):
 
     def tick(self) -> tuple[int, float] | None:
         """Users wanted now, and how many of them may start a second; None at the end."""
+        if os.path.exists(SETTINGS.get("enough", "")):
+            return None
         now = self.get_run_time()
         if now < SHAPE.quiet_s:
             return SHAPE.few, 100

@@ -96,7 +96,7 @@ def spike(cluster: Cluster, shape: Shape = QUICK) -> Spike:
     try:
         while load.alive() and not sampler.over(began):
             time.sleep(1)
-        load.stop()
+        load.enough()
         outcome = load.outcome()
     finally:
         load.stop()

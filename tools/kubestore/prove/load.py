@@ -75,7 +75,10 @@ class Load:
         self.timeline = folder / f"load-{stamp}.json"
         self.log = folder / f"load-{stamp}.log"
         self.shape = shape
-        settings = json.dumps({"shape": asdict(shape), "timeline": str(self.timeline)})
+        self._enough = folder / f"load-{stamp}.enough"
+        settings = json.dumps(
+            {"shape": asdict(shape), "timeline": str(self.timeline), "enough": str(self._enough)}
+        )
         tools = f"{paths.REPO / 'tools'}:{paths.REPO}"
         self._process = run.spawn(
             [sys.executable, "-m", "locust", "-f", LOCUSTFILE, "--headless", "--host", url,
@@ -87,9 +90,14 @@ class Load:
         """Whether it still runs."""
         return self._process.alive()
 
+    def enough(self) -> None:
+        """Let it end before its shape does, with its figures."""
+        self._enough.touch()
+
     def stop(self) -> None:
         """End it now."""
         self._process.stop(5)
+        self._enough.unlink(missing_ok=True)
 
     def outcome(self) -> Outcome:
         """Wait for its end and read what it saw. Raises `KubestoreError` when it died."""

@@ -187,10 +187,14 @@ def test_all_of_it_takes_its_seconds(report: validate.Report) -> None:
     assert again.seconds < SECONDS
 
 
-@pytest.mark.skipif(
+# Only a cluster needs it, and its build takes minutes, so that `make test` does not ask for it.
+needs_argocd = pytest.mark.skipif(
     not (programs.COMPONENTS["kubernetes"].built / "argocd").exists(),
     reason="argocd is not built; `make up` builds it",
 )
+
+
+@needs_argocd
 @pytest.mark.parametrize(
     ("kind", "status", "wanted"),
     [
@@ -225,10 +229,7 @@ def test_argocd_reads_our_health_checks(
     assert f"STATUS: {wanted}" in said
 
 
-@pytest.mark.skipif(
-    not (programs.COMPONENTS["kubernetes"].built / "argocd").exists(),
-    reason="argocd is not built; `make up` builds it",
-)
+@needs_argocd
 @pytest.mark.parametrize(
     ("cluster", "who", "what", "may"),
     [

@@ -12,12 +12,12 @@ from kubestore.clusters.context import Context
 from kubestore.clusters.fork import Fork
 from kubestore.clusters.preflight import Finding
 from kubestore.errors import KubestoreError
+from kubestore.manifests.compare import TRACKING
 from kubestore.run import CommandFailed, tail
 
 PART_OF = "app.kubernetes.io/part-of"
 OURS = "kubestore"
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
-TRACKING = "argocd.argoproj.io/tracking-id"
 OLDEST_SERVER = (1, 30)  # ValidatingAdmissionPolicy v1
 # What `kubestore secret` calls it -> namespace, Secret, key.
 SECRETS = {

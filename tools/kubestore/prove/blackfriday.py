@@ -26,6 +26,12 @@ class Sample:
     cpu_percent: int
 
 
+def moments(samples: list[Sample], since: float) -> tuple[float, float]:
+    """When all pods were ready after `since`, and when one was left after that; 0 for what was not seen."""
+    full = next((s.at for s in samples if s.at > since and s.ready >= MOST), 0.0)
+    return full, next((s.at for s in samples if full and s.at > full and s.ready == 1), 0.0)
+
+
 class Sampler(threading.Thread):
     """Looks at replicas and the autoscaler twice a second, on a connection of its own."""
 
@@ -48,9 +54,8 @@ class Sampler(threading.Thread):
 
     def over(self, since: float) -> bool:
         """Whether all pods were there after `since` (epoch seconds), and one is left."""
-        seen = [sample for sample in list(self.samples) if sample.at > since]
-        full = next((index for index, sample in enumerate(seen) if sample.ready >= MOST), None)
-        return full is not None and seen[-1].ready == seen[-1].desired == 1
+        samples = list(self.samples)
+        return moments(samples, since)[1] > 0 and samples[-1].ready == samples[-1].desired == 1
 
     def stop(self) -> list[Sample]:
         """End it and return what it saw."""
@@ -102,8 +107,7 @@ def spike(cluster: Cluster, shape: Shape = QUICK) -> Spike:
         load.stop()
         samples = sampler.stop()
     since = outcome.spike_at
-    full = next((s.at for s in samples if s.at > since and s.ready >= MOST), 0.0)
-    down = next((s.at for s in samples if full and s.at > full and s.ready == 1), 0.0)
+    full, down = moments(samples, since)
     return Spike(outcome, samples, full - since if full else -1.0, down - since if down else -1.0)
 
 

@@ -112,9 +112,11 @@ def mutated(twin: Twin, script: str) -> None:
 def emptied(twin: Twin) -> None:
     """Empty Redis, and wait until the pods have filled it with the catalog again."""
     twin.exec(f"{REDIS}-0", "redis-cli", "flushall")
-    wait.until(
-        lambda: twin.exec(f"{REDIS}-0", "redis-cli", "hget", "catalog:meta", "revision"), "a catalog", 30
-    )
+
+    def revision() -> str:
+        return twin.exec(f"{REDIS}-0", "redis-cli", "hget", "catalog:meta", "revision").strip()
+
+    wait.until(revision, "a catalog", 30)
 
 
 def stocked(twin: Twin, scarce: int) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -9,13 +9,14 @@ from kubestore.prove import ledger
 from kubestore.prove.cluster import STORE, Cluster
 from kubestore.prove.rollout import PACKAGE, harmless
 from kubestore.prove.traffic import Traffic
-from tests.e2e.steps import Loop, figure, nobody_saw_an_error, then, when
+from tests.e2e.steps import Loop, figure, given, nobody_saw_an_error, then, when
 
 pytestmark = pytest.mark.e2e
 
 LEAST = 10_000
 QUIET = 8.0  # longer than an idle client rests: an old answer after that would have come
 RATE = 170.0
+REST = 20.0
 # Goal and limit, in seconds: a missed goal is shown, above the limit the loop is broken.
 LIMITS = {
     "bump -> Synced": (3, 15),
@@ -25,7 +26,10 @@ LIMITS = {
 
 
 def test_a_push_rolls_out_and_nobody_sees_an_error(cluster: Cluster, loop: Loop) -> None:
-    with Traffic.start(cluster.instance.store_url, rate=RATE, seconds=240, requests=100_000) as traffic:
+    with Traffic.start(cluster.instance.store_url, rate=RATE, seconds=330, requests=100_000) as traffic:
+        with given("the autoscaler has come to rest under this traffic", 90):
+            settled(cluster)
+        calm = time.time()
         time.sleep(8)
         old = set(traffic.look().versions)
         loop.copy.edit(PACKAGE, harmless)
@@ -48,7 +52,7 @@ def test_a_push_rolls_out_and_nobody_sees_an_error(cluster: Cluster, loop: Loop)
     assert new, f"no new version answered: {tally.versions}"
     first_new = min(seen.first for seen in new.values())
     all_new = max(first_new, max(tally.versions[name].last for name in old))
-    before, during = tally.latency(0, pushed.began), tally.latency(pushed.began, all_new + 1)
+    before, during = tally.latency(calm, pushed.began), tally.latency(pushed.began, all_new + 1)
     times = {
         "push -> bump": bump.ended - pushed.began,
         "bump -> Synced": synced_at - bump.ended,
@@ -74,6 +78,21 @@ def test_a_push_rolls_out_and_nobody_sees_an_error(cluster: Cluster, loop: Loop)
     nobody_saw_an_error(verdict, LEAST)
     for name, (least, most) in LIMITS.items():
         assert times[name] <= most, f"{name}: {times[name]:.1f} s; the goal is {least} s, the limit {most} s"
+
+
+def settled(cluster: Cluster) -> None:
+    """Wait until the autoscaler has wanted the same for `REST` seconds: a roll-out is measured, not a scale-out."""
+    since, wanted = time.monotonic(), -1
+
+    def check() -> bool:
+        nonlocal since, wanted
+        desired = cluster.autoscaler().desired
+        if desired != wanted:
+            since, wanted = time.monotonic(), desired
+        return time.monotonic() - since >= REST
+
+    wait.until(check, f"the same number of replicas wanted for {REST:.0f} s", 90, every=1)
+    cluster.rolled_out(30)
 
 
 def wait_synced(cluster: Cluster, commit: str, timeout: float) -> float:

@@ -55,7 +55,7 @@ class Window:
 
 def harmless(text: str) -> str:
     """A module with one more comment: another image, the same behaviour."""
-    return text.rstrip("\n") + f"\n# Proof of a push at {time.time_ns()}.\n"
+    return text.rstrip("\n") + f"\n\n\n# Proof of a push at {time.time_ns()}.\n"
 
 
 def synced(cluster: Cluster, pushed: Pushed, timeout: float = MOVE_LIMIT) -> None:

@@ -10,9 +10,8 @@ import pytest
 
 from kubestore.errors import KubestoreError
 from kubestore.instance import Instance
-from kubestore.lab.forge import Forge, code, daemons, hooks, nginx
+from kubestore.lab.forge import Forge, code, daemons, hooks, leftovers, nginx
 from kubestore.lab.forge.repository import Repository
-from kubestore.lab.forge.runner import MARK, _bearers
 from kubestore.lab.forge.runs import Run, Runs
 from kubestore.lab.forge.settings import Settings
 from kubestore.run import Process
@@ -107,11 +106,11 @@ def test_a_release_runs_while_a_check_gives_way_and_stop_leaves_nothing(
 
     running = wait_for(runs, 5, "running")
     deadline = time.monotonic() + LIMIT
-    while not _bearers(f"{served.root}#{running.number}") and time.monotonic() < deadline:
+    while not leftovers.found(served) and time.monotonic() < deadline:
         time.sleep(0.05)
     daemons.stop(served)
-    assert _bearers(f"{served.root}#{running.number}") == [], f"processes with {MARK} are left"
-    assert wait_for(runs, 5, "queued").attempts == 0
+    assert leftovers.found(served) == []
+    assert wait_for(runs, running.number, "queued").attempts == 0
 
 
 def test_the_registry_answers_and_a_dead_process_is_started_again(served: Settings) -> None:

@@ -1,5 +1,6 @@
 """Control groups: each node has a root of its own, in every controller of cgroup v1 or in v2's one tree."""
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -49,13 +50,13 @@ def remove(name: str, timeout: float = 10) -> list[Path]:
     """Remove the group `name` and all below it; returns what could not be removed in `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
-        left = [path for hierarchy in hierarchies() for path in _remove_tree(hierarchy / name)]
+        left = [path for hierarchy in hierarchies() for path in remove_tree(hierarchy / name)]
         if not left or time.monotonic() > deadline:
             return left
         time.sleep(0.2)
 
 
-def _remove_tree(group: Path) -> list[Path]:
+def remove_tree(group: Path) -> list[Path]:
     """Remove empty groups from the leaves up; returns those that are still busy."""
     left = []
     for folder, _, _ in os.walk(group, topdown=False):
@@ -66,6 +67,28 @@ def _remove_tree(group: Path) -> list[Path]:
         except OSError:
             left.append(Path(folder))
     return left
+
+
+def nested(name: str) -> Path:
+    """Make the group `name` below this process's own, so that whoever ends that one ends this one too.
+
+    In cgroup v1 it is in the hierarchy that counts processes. Raises `OSError` where it cannot be made.
+    """
+    hierarchy, controller = (ROOT, "") if unified() else (ROOT / "pids", "pids")
+    lines = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+    own = hierarchy / next((path[1:] for _, names, path in lines if controller in names.split(",")), "")
+    group = (own if own.is_dir() else hierarchy) / name  # a container may not see the path that it is told
+    group.mkdir(exist_ok=True)
+    return group
+
+
+def members(group: Path) -> list[int]:
+    """Ids of the processes in a group and in all below it."""
+    pids: list[int] = []
+    for folder, _, _ in os.walk(group):
+        with contextlib.suppress(OSError):
+            pids += map(int, (Path(folder) / "cgroup.procs").read_text().split())
+    return pids
 
 
 def usage(name: str) -> tuple[float, int]:

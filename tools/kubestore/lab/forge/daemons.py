@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kubestore import wait
 from kubestore.errors import KubestoreError
-from kubestore.lab.forge import nginx, registry
+from kubestore.lab.forge import leftovers, nginx, registry
 from kubestore.lab.forge.settings import FILE, Settings
 from kubestore.run import Process, run, spawn, tail
 
@@ -126,9 +126,18 @@ def start(settings: Settings) -> None:
 
 
 def stop(settings: Settings) -> None:
-    """Stop everything, the runner first, so that no run meets a dead git server."""
+    """Stop everything, the runner first, so that no run meets a dead git server.
+
+    A runner that was killed has not ended what its run had started: that is done here. Raises
+    `KubestoreError` when it cannot be.
+    """
     for daemon in reversed(daemons(settings)):
         daemon.stop(settings)
+        if daemon.name == "runner" and (left := leftovers.sweep(settings)):
+            raise KubestoreError(
+                f"processes of a pipeline's run cannot be ended: {', '.join(map(str, left))}",
+                f"ps -o pid,stat,args -p {','.join(map(str, left))} tells what they wait for; then run it again",
+            )
 
 
 def dead(settings: Settings) -> list[str]:

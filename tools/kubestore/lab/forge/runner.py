@@ -3,7 +3,6 @@
 It also tells Argo CD of accepted pushes, so that neither a push nor a run waits for that.
 """
 
-import contextlib
 import fcntl
 import json
 import os
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from kubestore.environment import requirements_key
 from kubestore.errors import KubestoreError
-from kubestore.lab.forge import webhook
+from kubestore.lab.forge import leftovers, webhook
 from kubestore.lab.forge.git import git
 from kubestore.lab.forge.repository import Repository
 from kubestore.lab.forge.runs import Run, Runs
@@ -29,7 +28,6 @@ TIME_LIMIT = {"release": 600.0, "check": 1200.0}
 POLL = 0.3
 TRIES = 2
 TELL_LIMIT = 300.0
-MARK = "KUBESTORE_RUN"
 STOPPED, GAVE_WAY, LATE = -1, -2, 124
 
 
@@ -60,13 +58,18 @@ class Runner:
 
     def _take_up(self) -> None:
         """Queue once more what a runner that died left running."""
+        self._sweep()
         for run in self.runs.all():
             if run.state == "running":
-                sweep(self._mark(run))
                 if run.attempts < TRIES:
                     self.runs.change(run, state="queued")
                 else:
                     self.runs.finish(run, "failed", "the runner died twice while it ran")
+
+    def _sweep(self) -> None:
+        """End what the last run has started."""
+        if left := leftovers.sweep(self.settings):
+            print(f"processes of a run cannot be ended: {left}", flush=True)
 
     def _supersede(self) -> None:
         """Only the newest commit is checked."""
@@ -98,10 +101,6 @@ class Runner:
             reason = "" if code == 0 else _reason(self.runs.log(run), code)
             self.runs.finish(run, "failed" if code else "passed", reason)
 
-    def _mark(self, run: Run) -> str:
-        """Names the processes of one run of one forge."""
-        return f"{self.settings.root}#{run.number}"
-
     def _must_give_way(self, run: Run) -> bool:
         """Whether a check under way holds up a release, or checks a commit that is no longer the newest."""
         if run.workflow == "release":
@@ -115,11 +114,11 @@ class Runner:
         command += ["--artifact-server-path=", "--no-skip-checkout=false", "--env", "CI=true"]
         for name in sorted(environment):
             command += ["--env", f"{name}={environment[name]}"]
-        marked = {**environment, "NO_COLOR": "1", MARK: self._mark(run)}
+        marked = {**environment, "NO_COLOR": "1", **leftovers.environment(self.settings)}
         nice = 15 if run.workflow == "check" else 0
         with self.runs.log(run).open("w") as log:
             child = subprocess.Popen(
-                ["nice", "-n", str(nice), *command], cwd=clone, env=merged(marked),
+                leftovers.held(self.settings, ["nice", "-n", str(nice), *command]), cwd=clone, env=merged(marked),
                 stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
             deadline = time.monotonic() + TIME_LIMIT.get(run.workflow, 600)
@@ -134,7 +133,7 @@ class Runner:
                 return child.returncode
             finally:
                 _end_group(child)
-                sweep(self._mark(run))
+                self._sweep()
 
     def environment(self, clone: Path) -> dict[str, str]:
         """What makes the workflow deploy to this cluster instead of GitHub's."""
@@ -178,26 +177,6 @@ def _end_group(child: subprocess.Popen[bytes]) -> None:
             break
         time.sleep(0.2)
     child.wait()
-
-
-def sweep(mark: str, limit: float = 10.0) -> None:
-    """Kill what carries a run's mark in its environment: act gives each step a session of its own."""
-    deadline = time.monotonic() + limit
-    while (found := _bearers(mark)) and time.monotonic() < deadline:
-        for pid in found:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.05)
-
-
-def _bearers(mark: str) -> list[int]:
-    """Processes whose environment has the mark."""
-    wanted, found = f"{MARK}={mark}".encode(), []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if wanted in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(int(folder.name))
-    return found
 
 
 def _reason(log: Path, code: int) -> str:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import yaml
 
-from kubestore import paths, ui, wait
+from kubestore import paths, ui
 from kubestore.errors import KubestoreError
 from kubestore.instance import Instance
 from kubestore.lab import programs
 from kubestore.lab.forge import code, daemons, mirrors
+from kubestore.lab.forge.follow import follow
 from kubestore.lab.forge.repository import Repository
 from kubestore.lab.forge.runs import Run, Runs
 from kubestore.lab.forge.settings import FILE, Settings
@@ -90,7 +91,12 @@ class Forge:
         open_runs = [run for run in runs.all() if run.workflow == "release" and not run.over]
         run = open_runs[0] if open_runs else runs.queue("release", commit, "the first release")
         with ui.step("first release: test, build, push, bump") as step:
-            run = follow(runs, run, step)
+
+            def note(now: Run, grown: str) -> None:
+                last = (grown.splitlines() or [step.detail.partition(": ")[2]])[-1]
+                step.note(f"{now.state}: {last[:70]}")
+
+            run = follow(self.settings(), run, RELEASE_LIMIT, note)
         if run.state != "passed" or not self._released(repository):
             raise KubestoreError(f"the first release failed: {run.reason}", f"its log is {runs.log(run)}")
 
@@ -101,15 +107,3 @@ class Forge:
         owner = yaml.safe_load(repository.show(str(whose.FILE)))["data"]["owner"]
         kept = Path(self.settings().registry_data) / "docker/registry/v2/repositories" / owner / whose.NAME
         return bool(digest) and (kept / "_manifests/revisions/sha256" / digest / "link").exists()
-
-
-def follow(runs: Runs, run: Run, step: ui.Step, limit: float = RELEASE_LIMIT) -> Run:
-    """Wait until a run is over, noting its last line. Raises `KubestoreError` after `limit` seconds."""
-
-    def over() -> Run | None:
-        now = runs.get(run.number)
-        lines = runs.log(now).read_text(errors="replace").splitlines()
-        step.note(f"{now.state}: {lines[-1][:70] if lines else ''}")
-        return now if now.over else None
-
-    return wait.until(over, f"run {run.number}", limit)

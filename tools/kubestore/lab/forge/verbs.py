@@ -2,20 +2,24 @@
 
 import json
 import sys
-import time
 from dataclasses import asdict
 
 import click
 
 from kubestore.errors import KubestoreError
 from kubestore.instance import Instance
+from kubestore.lab.forge.follow import follow
 from kubestore.lab.forge.runs import Run, Runs
 from kubestore.lab.forge.settings import Settings
 from kubestore.ui import say, table
 
 
+def _settings() -> Settings:
+    return Settings.load(Instance.current().dir / "forge")
+
+
 def _runs() -> Runs:
-    return Runs(Settings.load(Instance.current().dir / "forge").runs)
+    return Runs(_settings().runs)
 
 
 def _newest(runs: Runs, number: int | None) -> Run:
@@ -64,18 +68,18 @@ def log(number: int | None) -> None:
 @click.option("--limit", default=900, show_default=True, help="Seconds to wait at most.")
 def watch(number: int | None, limit: int) -> None:
     """Follow a run to its end; the exit code says whether it passed."""
-    runs = _runs()
-    run, shown, deadline = _newest(runs, number), 0, time.monotonic() + limit
-    while True:
-        text = runs.log(run).read_text(errors="replace")
-        sys.stdout.write(text[shown:])
+    settings = _settings()
+
+    def show(_: Run, grown: str) -> None:
+        sys.stdout.write(grown)
         sys.stdout.flush()
-        shown = len(text)
-        run = runs.get(run.number)
-        if run.over or time.monotonic() > deadline:
-            break
-        time.sleep(0.5)
+
+    run = follow(settings, _newest(Runs(settings.runs), number), limit, show)
+    if run.state == "failed":
+        raise KubestoreError(
+            f"run {run.number} ({run.workflow}) failed: {run.reason}",
+            f"its whole log: kubestore ci log {run.number}",
+        )
     say(f"run {run.number} ({run.workflow}) {run.state}" + (f": {run.reason}" if run.reason else ""))
     if run.workflow == "release" and run.state == "passed":
         say("main has moved by one line; before the next push: git pull --rebase local main")
-    sys.exit(0 if run.state in ("passed", "superseded") else 1)

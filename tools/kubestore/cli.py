@@ -1,11 +1,14 @@
 """The command `kubestore`: verbs only; each is imported when it is called."""
 
+import errno
 import importlib
 import sys
 
 import click
 
 from kubestore.errors import KubestoreError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 # Verb -> module:attribute.
 VERBS = {
@@ -65,4 +68,13 @@ def main() -> None:
         root(prog_name="kubestore")
     except KubestoreError as error:
         print(error.lines(), file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        told = KubestoreError(
+            f"the disk is full: {error.filename or 'a write failed'}: {error.strerror}",
+            "free some space (df -h), then run the same command again",
+        )
+        print(told.lines(), file=sys.stderr)
         sys.exit(1)

@@ -49,7 +49,7 @@ def test_a_failed_build_names_its_cause(
     log = tmp_path_factory.mktemp("log") / "build.log"
     log.write_text(output + "\n")
     with pytest.raises(KubestoreError, match=cause) as caught:
-        gobuild._fail("etcd", log, 1)
+        gobuild._fail(programs.COMPONENTS["etcd"].folder, log, 1)
     assert str(log) in caught.value.hint
 
 

@@ -5,11 +5,14 @@
 toolchain change.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +22,7 @@ from kubestore.errors import KubestoreError
 from kubestore.lab import gobuild
 
 MODULES = Path(__file__).parent / "modules"
+WAIT_S = 3600  # for the build of another process, which may be of everything
 
 # Programs whose name is not the last element of their package's path.
 NAMES = {
@@ -177,18 +181,45 @@ def missing(names: list[str] | None = None) -> Iterator[Component]:
 def build(names: list[str] | None = None) -> None:
     """Build what is missing; each component appears in the cache whole or not at all."""
     for component in missing(names):
-        with ui.step(f"build {component.name}") as step:
+        with ui.step(f"build {component.name}") as step, _alone(step):
+            if component.built.exists():  # by the one that was waited for
+                continue
             gobuild.ensure_toolchain(step)
             _build(component, step)
 
 
+@contextlib.contextmanager
+def _alone(step: ui.Step) -> Iterator[None]:
+    """Hold the cache's programs, which instances share; what a killed build left half-made is removed."""
+    folder = paths.CACHE / "programs"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise KubestoreError(
+                        f"another process has held {folder} for {WAIT_S} s",
+                        f"fuser -v {folder}/lock names it",
+                    ) from error
+            step.note("another process builds; waiting for it")
+            time.sleep(0.2)
+        step.note("")
+        for partial in folder.glob("*.partial"):
+            shutil.rmtree(partial, ignore_errors=True)
+        yield
+
+
 def _build(component: Component, step: ui.Step) -> None:
     target = component.built
-    partial = target.with_name(target.name + f".{os.getpid()}.partial")
+    partial = target.with_name(f"{target.name}.partial")
     log = paths.CACHE / "logs" / f"build-{component.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
-    partial.mkdir(parents=True, exist_ok=True)
+    partial.mkdir(parents=True)
     try:
         gobuild.build(
             component.folder, list(component.packages.values()), component.ldflags, partial, log, step

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from kubestore import paths
+from kubestore import files, paths
 from kubestore.errors import KubestoreError
 
 FORMAT = 1
@@ -46,7 +46,7 @@ class Instance:
                 f"KUBESTORE_INSTANCE={name!r} is not a name of an instance",
                 "use a letter, then at most 15 of a-z, 0-9 and -",
             )
-        slots = {file.parent.name: _slot(file) for file in paths.STATE.glob("*/instance.json")}
+        slots = _slots()
         free = sorted(set(range(SLOTS)) - set(slots.values()))
         if name not in slots and not free:
             raise KubestoreError(
@@ -55,10 +55,17 @@ class Instance:
         return Instance(name, slots[name] if name in slots else free[0])
 
     def create(self) -> None:
-        """Make the instance's folder and keep its slot."""
+        """Make the instance's folder and keep its slot. Raises `KubestoreError` when another has just taken it."""
         self.dir.mkdir(parents=True, exist_ok=True)
         self.logs.mkdir(exist_ok=True)
-        (self.dir / "instance.json").write_text(json.dumps({"format": FORMAT, "slot": self.slot}))
+        with _slots_held():
+            for name, slot in _slots().items():
+                if slot == self.slot and name != self.name:
+                    raise KubestoreError(
+                        f"instance {name} has just taken the addresses meant for {self.name}",
+                        "run it again: it gets others",
+                    )
+            files.write(self.dir / "instance.json", json.dumps({"format": FORMAT, "slot": self.slot}))
 
     @property
     def exists(self) -> bool:
@@ -159,6 +166,22 @@ class Instance:
     def argocd_url(self) -> str:
         """Argo CD's API server, through the first node's port."""
         return f"https://{self.node_ip(1)}:30443"
+
+
+def _slots() -> dict[str, int]:
+    """Which instance has which slot."""
+    return {file.parent.name: _slot(file) for file in paths.STATE.glob("*/instance.json")}
+
+
+@contextmanager
+def _slots_held() -> Iterator[None]:
+    """Give out slots one at a time."""
+    folder = os.open(paths.STATE, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _slot(file: Path) -> int:

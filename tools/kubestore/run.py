@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from kubestore import files
 from kubestore.errors import KubestoreError
 
 TAIL_LINES = 15
@@ -119,7 +120,7 @@ class Process:
     def save(self, path: Path) -> None:
         """Remember the process in a file."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self)))
+        files.write(path, json.dumps(asdict(self)))
 
     @staticmethod
     def load(path: Path) -> "Process | None":

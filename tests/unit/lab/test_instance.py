@@ -62,3 +62,16 @@ def test_the_second_holder_is_told_who_the_first_is(monkeypatch: pytest.MonkeyPa
     instance = named(monkeypatch, "one")
     with instance.lock("up"), pytest.raises(KubestoreError, match="kubestore up"), instance.lock("down"):
         pass
+
+
+def test_two_that_come_up_at_once_do_not_share_a_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = named(monkeypatch, "one"), named(monkeypatch, "two")
+    assert first.slot == second.slot
+    first.create()
+    first.create()
+    with pytest.raises(KubestoreError, match="one has just taken") as caught:
+        second.create()
+    assert "run it again" in caught.value.hint
+    again = named(monkeypatch, "two")
+    again.create()
+    assert again.slot != first.slot

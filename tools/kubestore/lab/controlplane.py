@@ -1,9 +1,6 @@
 """The control plane: kubeadm on the first node, its network, DNS and kubeconfig."""
 
-from pathlib import Path
-
-from kubestore import ui, wait
-from kubestore.errors import KubestoreError
+from kubestore import files, ui, wait
 from kubestore.instance import Instance
 from kubestore.kubectl import Kubectl
 from kubestore.lab import calico, images
@@ -51,7 +48,7 @@ def _init(node: Node) -> None:
             timeout=300, log=log,
         )  # fmt: skip
     admin = node.dir / "etc" / "kubernetes" / "admin.conf"
-    _write_private(instance.kubeconfig, admin.read_text())
+    files.write(instance.kubeconfig, admin.read_text(), 0o600)
 
 
 def _dns(kubectl: Kubectl, instance: Instance) -> None:
@@ -63,10 +60,3 @@ def _dns(kubectl: Kubectl, instance: Instance) -> None:
     )  # fmt: skip
     kubectl.run("apply", "--server-side", "--force-conflicts", "-f", "-", input=made)
     kubectl.run("scale", "-n", "kube-system", "deployment/coredns", "--replicas=1")
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.touch(mode=0o600)
-    path.write_text(text)
-    if not text:
-        raise KubestoreError(f"{path} would be empty")

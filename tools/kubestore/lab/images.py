@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from kubestore import paths, ui
+from kubestore import files, paths, ui
 from kubestore.buildah import buildah, exists
 from kubestore.errors import KubestoreError
 from kubestore.instance import Instance
@@ -146,7 +147,7 @@ def ensure(instance: Instance) -> None:
             target = f"docker://{instance.registry}/{image.path}:{image.version}"
             buildah("push", "--tls-verify=false", image.local, target, log=log)
             held[image.path] = image.key
-            pushed.write_text(json.dumps(held, indent=1))
+            files.write(pushed, json.dumps(held, indent=1))
 
 
 def _build(image: Image, log: Path) -> None:
@@ -171,7 +172,7 @@ def _build(image: Image, log: Path) -> None:
 def _rootfs(target: Path, log: Path) -> None:
     kept = paths.CACHE / "debian-trixie.tar"
     if not kept.exists():
-        partial = kept.with_suffix(".partial.tar")
+        partial = kept.with_suffix(f".{os.getpid()}.partial.tar")
         command: list[str | Path] = [
             "mmdebstrap",
             "--variant=minbase",
@@ -179,6 +180,9 @@ def _rootfs(target: Path, log: Path) -> None:
             "trixie",
             partial,
         ]
-        run(command, log=log, timeout=900)
-        partial.rename(kept)
+        try:
+            run(command, log=log, timeout=900)
+            partial.rename(kept)
+        finally:
+            partial.unlink(missing_ok=True)
     shutil.copy(kept, target)

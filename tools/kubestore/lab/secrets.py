@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from kubestore import files
 from kubestore.errors import KubestoreError
 from kubestore.instance import Instance
 from kubestore.kubectl import Kubectl
@@ -28,8 +29,7 @@ def value(instance: Instance, name: str) -> str:
     file: Path = instance.dir / "secrets" / name
     if not file.exists():
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_urlsafe(24))
+        files.write(file, secrets.token_urlsafe(24), 0o600)
     return file.read_text()
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kubestore import wait
+from kubestore import files, wait
 from kubestore.errors import KubestoreError
 from kubestore.lab.forge import leftovers, nginx, registry
 from kubestore.lab.forge.settings import FILE, Settings
@@ -200,8 +200,7 @@ def _upload_secret(settings: Settings) -> str:
     """The registry's own secret, made once."""
     file = settings.folder / "registry-secret"
     if not file.exists():
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_hex(16))
+        files.write(file, secrets.token_hex(16), 0o600)
     return file.read_text()
 
 

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from kubestore import paths
 from kubestore.errors import KubestoreError
 from kubestore.instance import Instance
+from kubestore.lab import bootstrap, programs
 from kubestore.lab.forge import Forge, code, daemons, hooks, leftovers, nginx
 from kubestore.lab.forge.repository import Repository
 from kubestore.lab.forge.runs import Run, Runs
 from kubestore.lab.forge.settings import Settings
 from kubestore.run import Process
 
-from .conftest import change, git
+from .conftest import change, git, program
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 LIMIT = 30.0
@@ -156,6 +158,21 @@ def status(method: str, url: str) -> int:
     except urllib.error.HTTPError as error:
         error.close()
         return error.code
+
+
+def test_a_clone_that_was_killed_half_way_does_not_stop_the_next_rendering(
+    served: Settings, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "STATE", tmp_path / "state")
+    monkeypatch.setattr(Instance, "forge_url", property(lambda _: served.url))
+    kustomize = program("kustomize")
+    monkeypatch.setattr(programs, "path", lambda _: Path(kustomize))
+    instance = Instance("test", 0)
+    (instance.dir / "bootstrap" / ".git").mkdir(parents=True)  # all that git had made when it was killed
+    change(checkout, "apps/x/kustomization.yaml", "configMapGenerator:\n  - name: one\n    literals: [a=b]\n")
+    Repository(served).seed(checkout)
+    for _ in range(2):
+        assert "kind: ConfigMap" in bootstrap.render(instance, "apps/x")
 
 
 def test_a_port_in_use_is_named(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """From an empty cluster to Argo CD following Git: all that is ever applied by hand."""
 
+import shutil
 from typing import Any
 
 from kubestore import http, paths, ui, wait
@@ -46,11 +47,9 @@ def render(instance: Instance, folder: str) -> str:
     """A kustomization of the forge's main, rendered on this machine."""
     checkout = instance.dir / "bootstrap"
     config = {"GIT_CONFIG_GLOBAL": str(instance.dir / "gitconfig")}
-    if checkout.exists():
-        run(["git", "-C", checkout, "fetch", "--quiet", "origin", "main"], env=config, timeout=60)
-        run(["git", "-C", checkout, "reset", "--quiet", "--hard", "origin/main"], env=config)
-    else:
-        run(["git", "clone", "--quiet", instance.forge_url, checkout], env=config, timeout=120)
+    # Made anew each time: a clone that was killed half-way would never mend itself.
+    shutil.rmtree(checkout, ignore_errors=True)
+    run(["git", "clone", "--quiet", "--depth=1", instance.forge_url, checkout], env=config, timeout=120)
     return run([programs.path("kustomize"), "build", checkout / folder], env=config, timeout=120).stdout
 
 

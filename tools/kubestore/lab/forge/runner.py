@@ -3,6 +3,7 @@
 It also tells Argo CD of accepted pushes, so that neither a push nor a run waits for that.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -26,6 +27,7 @@ from kubestore.run import merged, tail
 PLATFORM = "ubuntu-24.04=-self-hosted"
 TIME_LIMIT = {"release": 600.0, "check": 1200.0}
 POLL = 0.3
+AFTER_TROUBLE = 2.0
 TRIES = 2
 TELL_LIMIT = 300.0
 STOPPED, GAVE_WAY, LATE = -1, -2, 124
@@ -46,15 +48,28 @@ class Runner:
 
     def forever(self) -> None:
         """Work until the process is told to stop."""
-        self._take_up()
+        taken_up = False
         while not self.stopping:
-            self.tell()
-            self._supersede()
-            if run := self.runs.next():
-                self.execute(run)
-                self.runs.prune()
-            else:
-                time.sleep(POLL)
+            try:
+                if not taken_up:
+                    self._take_up()
+                    taken_up = True
+                self._turn()
+            except OSError as error:  # a full disk, which somebody may mend
+                taken_up = False
+                with contextlib.suppress(OSError):
+                    print(f"the runner goes on after: {error}", flush=True)
+                time.sleep(AFTER_TROUBLE)
+
+    def _turn(self) -> None:
+        """Do what there is to do; a short pause when there is nothing."""
+        self.tell()
+        self._supersede()
+        if run := self.runs.next():
+            self.execute(run)
+            self.runs.prune()
+        else:
+            time.sleep(POLL)
 
     def _take_up(self) -> None:
         """Queue once more what a runner that died left running."""
@@ -88,6 +103,8 @@ class Runner:
             code = self._act(run, clone)
         except KubestoreError as error:
             self.runs.finish(run, "failed", error.what)
+        except OSError as error:
+            self.runs.finish(run, "failed", f"{error.filename or 'a write'}: {error.strerror}")
         else:
             self._conclude(run, code)
         finally:

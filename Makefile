@@ -36,7 +36,7 @@ purge: venv ## Stop the cluster and forget its data
 	@$(KUBESTORE) purge $(ON)
 
 test: lint ## Run everything that needs no cluster
-	@$(KUBESTORE) build kustomize kubeconform gitleaks act registry
+	@$(KUBESTORE) build kustomize kubeconform gitleaks act actionlint registry
 	@$(PYTEST)
 
 # What explores at length is left to `make test`, since a release waits for this.

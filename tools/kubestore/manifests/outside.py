@@ -4,10 +4,12 @@ import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
+from kubestore.errors import KubestoreError
 from kubestore.manifests.objects import Obj, World
-from kubestore.run import run
+from kubestore.run import run, tail
 
 CONFIG = Path(__file__).with_name("checkov.yaml")
 
@@ -41,21 +43,26 @@ def _verdict(name: str, ours: bool, chosen: list[Obj], program: Path) -> Verdict
         file.write_text(
             json.dumps({"apiVersion": "v1", "kind": "List", "items": [obj.data for obj in chosen]})
         )
-        command: list[str | Path] = [
-            program,
-            "-f",
-            file,
-            "--framework",
-            "kubernetes",
-            "--quiet",
-            "-o",
-            "json",
-        ]
         options = ["--config-file", str(CONFIG)] if ours else []
-        said = json.loads(run([*command, *options], check=False, timeout=120).stdout or "{}")
-    result: dict[str, Any] = said[0] if isinstance(said, list) else said
+        words = ["--framework", "kubernetes", "--quiet", "-o", "json", *options]
+        result = _read(run([program, "-f", file, *words], check=False, timeout=120))
     summary = result.get("summary", result)
-    failed = tuple(
-        sorted({check["check_id"] for check in result.get("results", {}).get("failed_checks", [])})
+    if summary.get("parsing_errors"):
+        raise KubestoreError(f"checkov could not read {name}", "is it the version that `--program` means?")
+    failed = {check["check_id"] for check in result.get("results", {}).get("failed_checks", [])}
+    return Verdict(name, ours, summary["passed"], summary["failed"], tuple(sorted(failed)))
+
+
+def _read(done: CompletedProcess[str]) -> dict[str, Any]:
+    """checkov's answer: 0 and 1 are verdicts. Raises `KubestoreError` for anything else, never "0 failed"."""
+    try:
+        said = json.loads(done.stdout)
+        result: dict[str, Any] = said[0] if isinstance(said, list) else said
+        if done.returncode in (0, 1) and "passed" in result.get("summary", result):
+            return result
+    except (ValueError, IndexError, AttributeError):
+        pass
+    raise KubestoreError(
+        f"checkov gave no verdict (exit code {done.returncode}): {tail(done.stdout + done.stderr, 3)}",
+        "pip install checkov into an environment of its own, and name it by --program",
     )
-    return Verdict(name, ours, summary.get("passed", 0), summary.get("failed", 0), failed)

@@ -24,11 +24,14 @@ looks at them before the push, and no policy could.
 
 def page(world: World) -> str:
     """The whole page as Markdown."""
-    parts = [HEAD, "## Network flows\n\nAll else is denied, both ways, in namespaces of ours.\n\n"]
+    parts = [HEAD, "## Network flows\n\nWhere a namespace denies by default (below), all else is denied.\n\n"]
     parts.append(_table(("cluster", "namespace", "pods", "direction", "peer", "ports"), _merged(world)))
     parts.append("\n## Namespaces\n\n")
     parts.append(
-        _table(("namespace", "Pod Security", "admission policies", "reason for less"), _namespaces(world))
+        _table(
+            ("namespace", "Pod Security", "admission policies", "denies by default", "reason for less"),
+            _namespaces(world),
+        )
     )
     parts.append(
         "\n## Admission policies\n\nBound to namespaces labelled `kubestore.dev/policies: enforced`.\n\n"
@@ -103,8 +106,23 @@ def _namespaces(world: World) -> list[tuple[str, ...]]:
         for obj in cluster.of_kind("Namespace"):
             why = obj.annotations.get("kubestore.dev/except-pod-security", "")
             policies = obj.labels.get("kubestore.dev/policies", "no")
-            rows.add((obj.name, obj.labels.get(ENFORCE, "none"), policies, why))
+            rows.add((obj.name, obj.labels.get(ENFORCE, "none"), policies, _denied(world, obj.name), why))
     return sorted(rows)
+
+
+def _denied(world: World, namespace: str) -> str:
+    """What policies for all pods of the namespace deny, where something of ours runs in it."""
+    kinds = {
+        kind
+        for obj in world.objects
+        if obj.kind.kind == "NetworkPolicy"
+        and obj.namespace == namespace
+        and not obj.get("spec", "podSelector")
+        for kind in obj.get("spec", "policyTypes", default=[])
+        if not obj.get("spec", kind.lower())
+    }
+    words = [word for kind, word in (("Ingress", "in"), ("Egress", "out")) if kind in kinds]
+    return " and ".join(words) or "nothing"
 
 
 def _admission(world: World) -> list[tuple[str, ...]]:

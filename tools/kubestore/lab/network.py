@@ -20,7 +20,8 @@ def ensure_bridge(instance: Instance) -> None:
     """The bridge, with this machine's address on it."""
     if instance.bridge not in _links():
         run(["ip", "link", "add", instance.bridge, "type", "bridge"])
-        run(["ip", "addr", "add", f"{instance.host_ip}/24", "dev", instance.bridge])
+    # Also where the bridge is there: an `up` that was killed may have left it bare.
+    run(["ip", "addr", "replace", f"{instance.host_ip}/24", "dev", instance.bridge])
     run(["ip", "link", "set", instance.bridge, "up"])
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 from kubestore import wait
+from kubestore.errors import KubestoreError
 from kubestore.instance import Instance
 from kubestore.lab import cgroups, images, network, programs
-from kubestore.run import Process, run, spawn
+from kubestore.run import Process, run, spawn, tail
 
 INIT = Path(__file__).parent / "node-init.sh"
 TEMPLATES = Path(__file__).parent / "templates"
+START_S = 30.0
 SOCKET = "unix:///run/containerd/containerd.sock"
 
 
@@ -70,10 +72,25 @@ class Node:
         }
         command: list[str | Path] = ["nsenter", f"--net={namespace}", "unshare", "--mount", "--uts", "--ipc"]
         command += ["--pid", "--fork", "--kill-child", "--mount-proc", "tini", "--", "sh", INIT]
-        spawn(command, log=self.dir / "logs" / "init.log", env=environment).save(self.dir / "process.json")
-        wait.until(
-            lambda: self.run(["ctr", "version"], check=False).returncode == 0, f"{self.name}: containerd", 30
-        )
+        log = self.dir / "logs" / "init.log"
+        log.unlink(missing_ok=True)
+        spawn(command, log=log, env=environment).save(self.dir / "process.json")
+        self._await_containerd(log)
+
+    def _await_containerd(self, log: Path) -> None:
+        """Wait until containerd answers. Raises `KubestoreError` that names the logs, at once if the node ended."""
+        hint = f"its logs are in {log.parent}"
+
+        def answers() -> bool:
+            return not self.alive() or self.run(["ctr", "version"], check=False).returncode == 0
+
+        try:
+            wait.until(answers, f"{self.name}: containerd", START_S)
+        except KubestoreError as error:
+            raise KubestoreError(error.what, hint) from error
+        if not self.alive():
+            said = tail(log.read_text(errors="replace"), 1) or "without a word"
+            raise KubestoreError(f"{self.name} ended at once: {said}", hint)
 
     def stop(self) -> None:
         """End every process of the node and clean what it leaves."""

@@ -126,6 +126,17 @@ def test_the_registry_answers_and_a_dead_process_is_started_again(served: Settin
     assert daemons.dead(served) == []
 
 
+def test_a_push_says_that_its_run_has_nobody_to_run_it(served: Settings, checkout: Path) -> None:
+    Repository(served).seed(checkout)
+    change(checkout, "docs/a.md", "one")
+    assert "runner does not run" not in push(checkout, "main")
+    runner = Process.load(served.folder / "run" / "runner.json")
+    assert runner is not None
+    runner.stop(20)
+    change(checkout, "docs/a.md", "two")
+    assert "runner does not run; kubestore up starts it" in push(checkout, "main")
+
+
 def test_others_may_only_read(served: Settings) -> None:
     daemons.stop(served)
     stranger = replace(

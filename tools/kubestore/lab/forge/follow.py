@@ -34,6 +34,12 @@ class Growth:
         return self._decoder.decode(found)
 
 
+def runner_lives(settings: Settings) -> bool:
+    """Whether there is a process that takes runs from the queue."""
+    process = Process.load(settings.folder / "run" / "runner.json")
+    return bool(process and process.alive())
+
+
 def follow(settings: Settings, run: Run, limit: float, show: Callable[[Run, str], None]) -> Run:
     """Wait until a run is over and return it; `show` gets its state and what its log has grown by.
 
@@ -47,8 +53,7 @@ def follow(settings: Settings, run: Run, limit: float, show: Callable[[Run, str]
         if run.over:
             return run
         now = time.monotonic()
-        process = Process.load(settings.folder / "run" / "runner.json")
-        alive = now if process and process.alive() else alive
+        alive = now if runner_lives(settings) else alive
         if now - alive > GRACE:
             raise KubestoreError(
                 f"run {run.number} ({run.workflow}) is {run.state}, but the pipeline's runner does not run",

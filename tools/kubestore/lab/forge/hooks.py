@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from kubestore.errors import KubestoreError
+from kubestore.lab.forge.follow import runner_lives
 from kubestore.lab.forge.git import NOBODY, git, is_ancestor, leave_repository
 from kubestore.lab.forge.repository import MAIN, REMOTE, Repository
 from kubestore.lab.forge.runs import Run, Runs
@@ -143,6 +144,8 @@ def post_receive(settings: Settings, lines: Iterable[str]) -> list[Run]:
         queued += [runs.queue(name, new, subject) for name in started(repository, new, files)]
     for each in queued:
         print(f"run {each.number} ({each.workflow}) is queued: kubestore ci watch {each.number}")
+    if queued and not runner_lives(settings):
+        print("but the pipeline's runner does not run; kubestore up starts it, and it goes on with its queue")
     if any(each.workflow == "release" for each in queued):
         print(f"its release moves main by one line; before the next push: git pull --rebase {REMOTE} main")
     elif queued or lines:

@@ -4,7 +4,9 @@ import http.server
 import io
 import json
 import os
+import shutil
 import subprocess
+import sys
 import threading
 import time
 import zipfile
@@ -14,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from kubestore import cli, paths
+from kubestore import cli, paths, wait
 from kubestore.errors import KubestoreError
 from kubestore.lab import gobuild, programs
+from kubestore.run import start_time
 from kubestore.ui import Step
 
 NAME = "example.test/m"
@@ -238,6 +241,37 @@ def test_what_a_killed_build_left_is_removed_by_the_next(
     programs.build()
     assert (component.built / "tiny").exists()
     assert not left.exists()
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from kubestore import paths
+from kubestore.lab import gobuild
+from kubestore.ui import Step
+here = Path(sys.argv[1])
+gobuild.GO = here / "toolchain"
+with Step("build") as step:
+    gobuild.build(here, ["."], "", here / "target", here / "log", step)
+"""
+
+
+def test_go_ends_with_the_process_that_started_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not shutil.which("setpriv"):
+        pytest.skip("setpriv of util-linux is not installed")
+    stand_in(
+        tmp_path,
+        monkeypatch,
+        f"echo $$ > {tmp_path}/partial; mv {tmp_path}/partial {tmp_path}/pid; exec sleep 60",
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    words = [sys.executable, "-c", KILLED, str(tmp_path)]
+    with subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL) as builder:
+        wait.until((tmp_path / "pid").exists, "go", 20, every=0.02)
+        pid = int((tmp_path / "pid").read_text())
+        assert start_time(pid)
+        builder.kill()
+    wait.until(lambda: start_time(pid) is None, "end of go", 5, every=0.02)
 
 
 def test_two_that_build_at_once_build_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,16 +80,24 @@ def module_dir(folder: Path, module: str) -> Path:
     return Path(json.loads(done.stdout)["Dir"])
 
 
+def _bound(command: list[str | Path]) -> list[str | Path]:
+    """The command that ends when this process is killed, where util-linux is: go would build on for minutes."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", *command] if setpriv else command
+
+
 def build(folder: Path, packages: list[str], ldflags: str, target: Path, log: Path, step: Step) -> None:
     """Build `packages` of the module in `folder` into `target`, noting each compiled package in `step`.
 
     Raises `KubestoreError` that names the cause; the whole output is in `log`.
     """
-    listed = run(go("list", "-deps", *packages), cwd=folder, env=environment(), check=False, timeout=900)
+    listed = run(
+        _bound(go("list", "-deps", *packages)), cwd=folder, env=environment(), check=False, timeout=900
+    )
     total = len(listed.stdout.split())
     command = [
         str(word)
-        for word in go("build", "-v", "-trimpath", "-ldflags", ldflags, "-o", f"{target}/", *packages)
+        for word in _bound(go("build", "-v", "-trimpath", "-ldflags", ldflags, "-o", f"{target}/", *packages))
     ]
     with log.open("w") as sink, subprocess.Popen(
         command, cwd=folder, env=merged(environment()), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

@@ -116,3 +116,13 @@ def test_dependabot_looks_where_there_is_something() -> None:
         for folder in update.get("directories") or [update["directory"]]:
             pattern = f"{folder.strip('/')}/{wanted[update['package-ecosystem']]}".lstrip("/")
             assert list(REPO.glob(pattern)), pattern
+
+
+def test_renovate_looks_at_kustomizations_alone_and_leaves_the_stores_image_to_its_release() -> None:
+    settings = json.loads((REPO / ".github/renovate.json").read_text())
+    assert settings["enabledManagers"] == ["kustomize"]
+    off = [rule["matchPackageNames"] for rule in settings["packageRules"] if rule.get("enabled") is False]
+    assert off == [["ghcr.io/**/kubestore-store"]]
+    held = {name for rule in settings["packageRules"] for name in rule["matchPackageNames"]}
+    for name in ("argoproj/argo-cd", "kubernetes-sigs/metrics-server", "docker.io/library/redis"):
+        assert name in held

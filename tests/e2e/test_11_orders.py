@@ -7,7 +7,7 @@ import pytest
 
 from kubestore.prove import ledger, orders
 from kubestore.prove.cluster import STORE, Cluster
-from kubestore.prove.twin import Twin
+from kubestore.prove.twin import Twin, two_pods
 from kubestore.prove.workcopy import Workcopy
 from tests.e2e.steps import figure, given, then, when
 from tests.unit.store.mutants import control
@@ -27,7 +27,7 @@ def test_no_order_is_lost_doubled_or_oversold_while_pods_and_redis_die(cluster: 
         twin.__enter__()
     try:
         with given("two API pods", 60):
-            twin.become(orders.two_pods)
+            twin.become(two_pods)
         with when(f"64 shoppers buy {CHECKOUTS} times, and each API pod and twice Redis are killed", 200):
             outcome = orders.trade(twin, CHECKOUTS, orders.BLOWS)
         told(outcome)

@@ -16,7 +16,7 @@ from kubestore.prove import ledger
 from kubestore.prove.cluster import STORE, Cluster, pod
 from kubestore.prove.tally import Verdict
 from kubestore.prove.traffic import Traffic
-from kubestore.prove.twin import Object, Twin
+from kubestore.prove.twin import Twin, two_pods
 from kubestore.prove.workcopy import Workcopy
 
 NAMESPACE = "kubestore-e2e-nodes"
@@ -85,11 +85,6 @@ def pods_on(cluster: Cluster, namespace: str, name: str, *, others: bool = False
         and pod(item).ready
         and not pod(item).deleting
     ]
-
-
-def two_pods(deployment: Object) -> None:
-    """Two pods, as a shared cluster has at least."""
-    deployment["spec"]["replicas"] = 2
 
 
 @contextmanager

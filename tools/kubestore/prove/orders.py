@@ -23,7 +23,7 @@ from kubestore.lab import programs
 from kubestore.prove import buyers, ledger, processes, target
 from kubestore.prove.cluster import STORE, Cluster
 from kubestore.prove.faults import REDIS
-from kubestore.prove.twin import Object, Twin, container
+from kubestore.prove.twin import Object, Twin, container, two_pods
 from kubestore.prove.wire import Answer, Connection, Dropped
 from kubestore.prove.workcopy import Workcopy
 from kubestore.run import run
@@ -69,11 +69,6 @@ class Outcome:
             "kills": self.kills,
             "seconds": round(self.sales.seconds, 1),
         }
-
-
-def two_pods(deployment: Object) -> None:
-    """The shop of the proof."""
-    deployment["spec"]["replicas"] = 2
 
 
 def on_disk(twin: Twin) -> None:

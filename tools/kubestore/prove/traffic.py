@@ -169,11 +169,7 @@ class Traffic:
         Raises `KubestoreError` when the run did not come to its own end, since its figures are then
         those of a part only.
         """
-        self._process.signal(signal.SIGTERM)
-        deadline = time.monotonic() + 20
-        while self._process.alive() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        self._process.stop(1)
+        self._process.stop(20)
         tally = self.look()
         if not tally.facts:
             raise KubestoreError(

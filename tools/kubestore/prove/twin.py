@@ -67,6 +67,11 @@ def container(deployment: Object) -> Object:
     return first
 
 
+def two_pods(deployment: Object) -> None:
+    """Two pods, as a shared cluster has at least."""
+    deployment["spec"]["replicas"] = 2
+
+
 def set_env(deployment: Object, name: str, value: str) -> None:
     """Set an environment variable of the first container."""
     env = container(deployment).setdefault("env", [])

@@ -5,13 +5,11 @@ import os
 import secrets
 import shutil
 import socket
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kubestore import files, wait
+from kubestore import files, http, wait
 from kubestore.errors import KubestoreError
 from kubestore.lab.forge import leftovers, nginx, registry
 from kubestore.lab.forge.settings import FILE, Settings
@@ -165,12 +163,8 @@ def _wait(daemon: Daemon, settings: Settings) -> None:
 def _answers(url: str) -> bool:
     """Whether an HTTP server stands behind `url`, whatever it says short of a gateway's error."""
     try:
-        with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - our own address
-            return True
-    except urllib.error.HTTPError as error:
-        error.close()
-        return error.code < 500
-    except OSError:
+        return http.get(url, timeout=2).status < 500
+    except KubestoreError:
         return False
 
 

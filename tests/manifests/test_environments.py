@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kubestore.manifests import leaks, objects, remotes, render, repository
-from kubestore.manifests.objects import World
+from kubestore.manifests.objects import Obj, World
 from kubestore.manifests.rules.secrets import ENFORCE
 from kubestore.paths import REPO
 from kubestore.run import run
@@ -46,6 +46,22 @@ def test_a_project_allows_no_kind_that_nothing_uses(world: World) -> None:
             used.setdefault(application.obj.get("spec", "project"), set()).update(kinds)
     unused = {name: kinds - used.get(name, set()) for name, kinds in allowed.items() if name != "monitoring"}
     assert {name for name, kinds in unused.items() if kinds} == set(), unused
+
+
+@pytest.mark.parametrize("name", ["embedded", "minikube"])
+def test_a_bad_release_at_ten_pods_leaves_room_for_its_revert(name: str, world: World) -> None:
+    """A node of two cores, of which the control plane, Argo CD and Redis ask for 1020m on the embedded cluster."""
+    cluster = next(one for one in world.clusters if one.name == name)
+    found = {obj.subject: obj for obj in cluster.objects if obj.namespace == "store"}
+    pods = found["HorizontalPodAutoscaler/store"].get("spec", "maxReplicas")
+    pods += found["Deployment/store"].get("spec", "strategy", "rollingUpdate", "maxSurge")
+    asked = pods * _millicores(found["Deployment/store"]) + _millicores(found["Job/store-catalog"])
+    assert asked <= 2000 - 1020
+
+
+def _millicores(workload: Obj) -> int:
+    containers = workload.get("spec", "template", "spec", "containers")
+    return sum(int(one["resources"]["requests"]["cpu"].removesuffix("m")) for one in containers)
 
 
 @pytest.mark.parametrize("name", ["staging", "production"])

@@ -6,6 +6,7 @@ import pytest
 
 from kubestore import ui
 from kubestore.instance import Instance
+from kubestore.lab.forge.pause import measuring
 from kubestore.prove import ledger, machine
 from kubestore.prove.cluster import Cluster
 from kubestore.prove.workcopy import Workcopy
@@ -22,12 +23,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def instance() -> Instance:
-    """The instance that KUBESTORE_INSTANCE names; it must be up."""
+def instance() -> Iterator[Instance]:
+    """The instance that KUBESTORE_INSTANCE names; it must be up. No check of its pipeline disturbs the figures."""
     found = Instance.current()
     if not found.kubeconfig.exists():
         pytest.exit(f"instance {found.name} is not up: make up", returncode=1)
-    return found
+    with measuring(found.dir / "forge"):
+        yield found
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kubestore.lab.forge import runner
+from kubestore.lab.forge.pause import measuring
 from kubestore.lab.forge.runs import Run
 from kubestore.lab.forge.settings import Settings
 
@@ -54,3 +55,27 @@ def test_the_runner_goes_on_after_a_disk_was_full(
         worker.stop()
         thread.join(5)
     assert tries == [run.number] * 2
+
+
+def test_checks_wait_while_figures_are_taken_and_releases_do_not(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = runner.Runner(settings)
+    check = worker.runs.queue("check", "a" * 40, "x")
+    done: list[str] = []
+
+    def execute(run: Run) -> None:
+        done.append(run.workflow)
+        worker.runs.finish(run, "passed")
+
+    monkeypatch.setattr(worker, "execute", execute)
+    with measuring(settings.folder):
+        worker._turn()
+        assert done == []
+        assert worker._must_give_way(check)
+        worker.runs.queue("release", "a" * 40, "x")
+        worker._turn()
+        worker._turn()
+        assert done == ["release"]
+    worker._turn()
+    assert done == ["release", "check"]

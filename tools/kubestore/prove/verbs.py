@@ -11,6 +11,7 @@ from kubestore.clusters.options import CLUSTER
 from kubestore.clusters.providers import EMBEDDED
 from kubestore.errors import KubestoreError
 from kubestore.instance import Instance
+from kubestore.lab.forge.pause import measuring
 from kubestore.prove import ledger
 from kubestore.prove.cluster import Cluster
 
@@ -18,8 +19,10 @@ FULL = click.option("--full", is_flag=True, help="The long form, whose figures d
 
 
 @click.group()
-def prove() -> None:
+@click.pass_context
+def prove(context: click.Context) -> None:
     """Prove a promise on the running cluster; each run adds a line to results/."""
+    context.with_resource(measuring(Instance.current().dir / "forge"))
 
 
 def judge(ok: bool, what: str) -> None:

@@ -18,6 +18,7 @@ from kubestore.environment import requirements_key
 from kubestore.errors import KubestoreError
 from kubestore.lab.forge import leftovers, webhook
 from kubestore.lab.forge.git import git
+from kubestore.lab.forge.pause import measured
 from kubestore.lab.forge.repository import Repository
 from kubestore.lab.forge.runs import Run, Runs
 from kubestore.lab.forge.settings import Settings
@@ -65,7 +66,8 @@ class Runner:
         """Do what there is to do; a short pause when there is nothing."""
         self.tell()
         self._supersede()
-        if run := self.runs.next():
+        run = self.runs.next()
+        if run and not (run.workflow == "check" and measured(self.settings.folder)):
             self.execute(run)
             self.runs.prune()
         else:
@@ -119,9 +121,11 @@ class Runner:
             self.runs.finish(run, "failed" if code else "passed", reason)
 
     def _must_give_way(self, run: Run) -> bool:
-        """Whether a check under way holds up a release, or checks a commit that is no longer the newest."""
+        """Whether a check under way holds up a release or figures, or checks a commit that is not the newest."""
         if run.workflow == "release":
             return False
+        if measured(self.settings.folder):
+            return True
         return any(other.state == "queued" and other.number != run.number for other in self.runs.all())
 
     def _act(self, run: Run, clone: Path) -> int:

@@ -52,7 +52,7 @@ ARGO_AWAY = "Argo CD is away during a push: nothing moves, later it is synced"
 NO_PROMETHEUS = faults.never("the embedded cluster has no Prometheus yet")
 ELSEWHERE = faults.never("`make e2e` proves it: tests/e2e/test_04_bad_release.py")
 COREDNS = faults.scaled_away("kube-system", "deployment/coredns")
-METRICS = faults.scaled_away("kube-system", "deployment/metrics-server", 25)
+METRICS = faults.frozen("kube-system", "metrics-server", 25)
 ETCD = faults.static_pod_killed("etcd")
 API_SERVER = faults.static_pod_killed("kube-apiserver")
 

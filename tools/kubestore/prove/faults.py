@@ -4,6 +4,7 @@ An injector returns when the fault is over and what it broke is back, within the
 raises `CannotInject` where it cannot work, which counts as not run.
 """
 
+import contextlib
 import signal
 import time
 from collections.abc import Callable
@@ -155,6 +156,28 @@ def scaled_away(namespace: str, workload: str, hold: float = HOLD) -> Callable[[
         finally:
             kubectl.run("-n", namespace, "scale", workload, f"--replicas={before}")
         kubectl.run("-n", namespace, "rollout", "status", workload, "--timeout=90s", timeout=100)
+
+    return inject
+
+
+def frozen(namespace: str, name: str, hold: float) -> Callable[[Stage], None]:
+    """Stop the processes of a workload's pods for `hold` seconds; Argo CD would scale it back at once."""
+
+    def inject(stage: Stage) -> None:
+        pods = [pod for pod in stage.cluster.pods(namespace, None) if pod.name.startswith(f"{name}-")]
+        found = [process for pod in pods for process in processes.of_container(pod.containers[0])]
+        if not found:
+            raise CannotInject(f"{namespace} has no running pod of {name}")
+        stage.blow()
+        try:
+            for process in found:
+                process.signal(signal.SIGSTOP)
+            time.sleep(hold)
+        finally:
+            for process in found:
+                with contextlib.suppress(KubestoreError, ProcessLookupError):  # liveness may have ended it
+                    process.signal(signal.SIGCONT)
+        stage.cluster.rolled_out(90, name, namespace)
 
     return inject
 

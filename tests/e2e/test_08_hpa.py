@@ -13,7 +13,7 @@ def test_a_spike_scales_to_ten_and_back_and_nobody_sees_an_error(cluster: Cluste
     with given("one pod at rest", 240):
         cluster.settled(120)
         blackfriday.calm(cluster, 200)
-    with when("Black Friday comes", 340):
+    with when("Black Friday comes", 490):
         spike = blackfriday.spike(cluster)
     outcome = spike.outcome
     ledger.record("blackfriday", spike.ok, outcome.requests, blackfriday.figures([spike]))

@@ -13,7 +13,7 @@ from kubestore.prove.load import Load, Outcome, Shape
 
 MOST = 10
 LIMIT = 30.0
-QUICK = Shape(quiet_s=10, plateau_s=40, calm_s=270)
+QUICK = Shape(quiet_s=10, plateau_s=40, calm_s=420)  # ends as soon as one pod is left
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from kubestore.errors import KubestoreError
 from kubestore.prove import ledger, target
 
 LOCUSTFILE = paths.REPO / "tests" / "load" / "locustfile.py"
-PEAK = 75
+PEAK = 150
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Shape:
     calm_s: float = 30.0
     few: int = 1
     peak: int = PEAK
-    rate_each: float = 10.0
+    rate_each: float = 5.0
 
     @property
     def total_s(self) -> float:

@@ -130,6 +130,12 @@ class Process:
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
+    @staticmethod
+    def running(path: Path) -> "Process | None":
+        """The process that `save` remembered, if it still runs."""
+        process = Process.load(path)
+        return process if process and process.alive() else None
+
 
 def spawn(
     cmd: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None

@@ -45,5 +45,4 @@ def _others(instance: Instance) -> list[Path]:
 
 def _runs(folder: Path) -> bool:
     """Whether an instance has a node that runs."""
-    nodes = [Process.load(file) for file in folder.glob("nodes/*/process.json")]
-    return any(node.alive() for node in nodes if node)
+    return any(Process.running(file) for file in folder.glob("nodes/*/process.json"))

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from kubestore import paths
+from kubestore import files, paths
 from kubestore.lab import programs
 from kubestore.manifests import kustomization, yamls
 from kubestore.manifests.kustomization import Closure
@@ -140,9 +140,7 @@ def _key(root: Path, name: str, read: Closure) -> str:
 def _keep(path: Path, objects: list[dict[str, Any]]) -> None:
     """Keep a result; the oldest ones go."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(json.dumps(objects))
-    partial.rename(path)
+    files.write(path, json.dumps(objects))
     held = sorted(path.parent.glob("*.json"), key=_made, reverse=True)
     for old in held[KEPT:]:
         old.unlink(missing_ok=True)

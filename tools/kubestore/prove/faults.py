@@ -143,8 +143,8 @@ def redis_disk_full(stage: Stage) -> None:
     stage.acknowledged_again(time.time(), 90)
 
 
-def scaled_away(namespace: str, workload: str, hold: float = HOLD) -> Callable[[Stage], None]:
-    """Scale a workload to nothing for `hold` seconds, and back."""
+def scaled_away(namespace: str, workload: str) -> Callable[[Stage], None]:
+    """Scale a workload to nothing for `HOLD` seconds, and back; one that Argo CD does not manage."""
 
     def inject(stage: Stage) -> None:
         kubectl = stage.cluster.kubectl
@@ -152,7 +152,7 @@ def scaled_away(namespace: str, workload: str, hold: float = HOLD) -> Callable[[
         stage.blow()
         kubectl.run("-n", namespace, "scale", workload, "--replicas=0")
         try:
-            time.sleep(hold)
+            time.sleep(HOLD)
         finally:
             kubectl.run("-n", namespace, "scale", workload, f"--replicas={before}")
         kubectl.run("-n", namespace, "rollout", "status", workload, "--timeout=90s", timeout=100)
@@ -207,8 +207,8 @@ def argocd_down(stage: Stage) -> None:
 def git_down(stage: Stage) -> None:
     """The git server does not answer for a while; Argo CD goes on with what it knows."""
     file = stage.cluster.instance.dir / "forge" / "run" / "nginx.json"
-    process = Process.load(file)
-    if process is None or not process.alive():
+    process = Process.running(file)
+    if process is None:
         raise CannotInject(f"{file} names no running git server")
     stage.blow()
     process.signal(signal.SIGSTOP)

@@ -32,12 +32,11 @@ class Daemon:
 
     def pid_file(self, settings: Settings) -> Path:
         """Where its id and start time are remembered."""
-        return settings.folder / "run" / f"{self.name}.json"
+        return settings.pid_file(self.name)
 
     def process(self, settings: Settings) -> Process | None:
         """The running process; None when there is none of ours."""
-        process = Process.load(self.pid_file(settings))
-        return process if process and process.alive() else None
+        return Process.running(self.pid_file(settings))
 
     def start(self, settings: Settings) -> None:
         """Start it; one that runs with the same files is left alone, with others is started anew."""

@@ -36,8 +36,7 @@ class Growth:
 
 def runner_lives(settings: Settings) -> bool:
     """Whether there is a process that takes runs from the queue."""
-    process = Process.load(settings.folder / "run" / "runner.json")
-    return bool(process and process.alive())
+    return Process.running(settings.pid_file("runner")) is not None
 
 
 def follow(settings: Settings, run: Run, limit: float, show: Callable[[Run, str], None]) -> Run:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from kubestore import files
 from kubestore.errors import KubestoreError
 from kubestore.lab.forge.follow import runner_lives
 from kubestore.lab.forge.git import NOBODY, git, is_ancestor, leave_repository
@@ -125,10 +126,7 @@ def started(repository: Repository, commit: str, files: Iterable[str]) -> list[s
 def announce(settings: Settings, old: str, new: str) -> None:
     """Leave a note for the runner, which tells Argo CD."""
     settings.events.mkdir(parents=True, exist_ok=True)
-    note = settings.events / f"{time.time_ns()}.json"
-    partial = note.with_suffix(".partial")
-    partial.write_text(json.dumps({"old": old, "new": new}))
-    partial.replace(note)
+    files.write(settings.events / f"{time.time_ns()}.json", json.dumps({"old": old, "new": new}))
 
 
 def post_receive(settings: Settings, lines: Iterable[str]) -> list[Run]:

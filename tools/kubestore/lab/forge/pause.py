@@ -27,5 +27,4 @@ def measuring(folder: Path) -> Iterator[None]:
 
 def measured(folder: Path) -> bool:
     """Whether somebody takes figures now."""
-    process = Process.load(_file(folder))
-    return bool(process and process.alive())
+    return Process.running(_file(folder)) is not None

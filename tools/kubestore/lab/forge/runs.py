@@ -5,7 +5,6 @@ longer the newest). The hook makes runs, the runner alone changes them.
 """
 
 import json
-import os
 import shutil
 import tempfile
 import time
@@ -13,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from kubestore import files
 from kubestore.errors import KubestoreError
 
 State = Literal["queued", "running", "passed", "failed", "superseded"]
@@ -119,6 +119,4 @@ class Runs:
 
 
 def _write(file: Path, run: Run) -> None:
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    partial.write_text(json.dumps(asdict(run)) + "\n")
-    partial.replace(file)
+    files.write(file, json.dumps(asdict(run)) + "\n")

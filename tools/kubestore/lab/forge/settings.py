@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from kubestore import files
 from kubestore.errors import KubestoreError
 
 FILE = "forge.json"
@@ -83,12 +84,14 @@ class Settings:
             "KUBESTORE_STATE": self.state,
         }
 
+    def pid_file(self, daemon: str) -> Path:
+        """Where a daemon's id and start time are remembered."""
+        return self.folder / "run" / f"{daemon}.json"
+
     def save(self) -> None:
         """Write the file that hooks and runner read; it appears whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / f"{FILE}.partial"
-        partial.write_text(json.dumps(asdict(self), indent=2) + "\n")
-        partial.replace(self.folder / FILE)
+        files.write(self.folder / FILE, json.dumps(asdict(self), indent=2) + "\n")
 
     @staticmethod
     def load(root: Path) -> "Settings":

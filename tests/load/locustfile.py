@@ -22,6 +22,7 @@ from kubestore.prove.load import Shape
 SETTINGS: dict[str, Any] = json.loads(os.environ.get("KUBESTORE_LOAD", "{}"))
 SHAPE = Shape(**SETTINGS.get("shape", {}))
 CART_LINES = 40
+CALM, HURRIED = constant_throughput(SHAPE.rate_calm), constant_throughput(SHAPE.rate_each)
 STATUS: dict[str, float] = {}
 BINS: dict[int, list[float]] = defaultdict(list)
 FAILED: dict[int, int] = defaultdict(int)
@@ -80,9 +81,8 @@ class BlackFriday(LoadTestShape):
         if os.path.exists(SETTINGS.get("enough", "")):
             return None
         now = self.get_run_time()
-        if now < SHAPE.quiet_s:
-            return SHAPE.few, 100
-        if now < SHAPE.quiet_s + SHAPE.plateau_s:
+        STATUS["busy"] = SHAPE.quiet_s <= now < SHAPE.quiet_s + SHAPE.plateau_s
+        if STATUS["busy"]:
             STATUS.setdefault("spike_at", time.time())
             return SHAPE.peak, 100
         if now < SHAPE.total_s:
@@ -93,7 +93,9 @@ class BlackFriday(LoadTestShape):
 class Customer(User):
     """Looks at the catalog and at products, and now and then puts one into the cart; keeps its connection."""
 
-    wait_time = constant_throughput(SHAPE.rate_each)
+    def wait_time(self) -> float:
+        """Seconds until the next request."""
+        return (HURRIED if STATUS.get("busy") else CALM)(self)
 
     def on_start(self) -> None:
         """Connect and learn what is sold."""

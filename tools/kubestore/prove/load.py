@@ -17,13 +17,14 @@ PEAK = 150
 
 @dataclass(frozen=True)
 class Shape:
-    """Stages in seconds, customers in each, and requests a second of one customer."""
+    """Stages in seconds, customers in each, and requests a second of one customer: in a calm, in a spike."""
 
     quiet_s: float = 15.0
     plateau_s: float = 60.0
     calm_s: float = 30.0
     few: int = 1
     peak: int = PEAK
+    rate_calm: float = 1.0
     rate_each: float = 5.0
 
     @property

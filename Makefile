@@ -37,7 +37,7 @@ purge: venv ## Stop the cluster and forget its data
 
 test: lint ## Run everything that needs no cluster
 	@$(KUBESTORE) build kustomize kubeconform gitleaks act actionlint registry
-	@$(PYTEST)
+	@$(PYTEST) -n 2 --dist loadfile
 
 # What explores at length is left to `make test`, since a release waits for this.
 LONG := audit buyers db durability fuzz losses machine mutants openapi overload owasp worker

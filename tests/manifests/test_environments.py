@@ -55,12 +55,13 @@ def test_a_bad_release_at_ten_pods_leaves_room_for_its_revert(name: str, world: 
     found = {obj.subject: obj for obj in cluster.objects if obj.namespace == "store"}
     pods = found["HorizontalPodAutoscaler/store"].get("spec", "maxReplicas")
     pods += found["Deployment/store"].get("spec", "strategy", "rollingUpdate", "maxSurge")
-    asked = pods * _millicores(found["Deployment/store"]) + _millicores(found["Job/store-catalog"])
+    asked = pods * _millicores(found["Deployment/store"]) + _millicores(found["Pod/store-catalog"])
     assert asked <= 2000 - 1020
 
 
 def _millicores(workload: Obj) -> int:
-    containers = workload.get("spec", "template", "spec", "containers")
+    assert workload.pod_path is not None
+    containers = workload.get(*workload.pod_path, "spec", "containers")
     return sum(int(one["resources"]["requests"]["cpu"].removesuffix("m")) for one in containers)
 
 

@@ -191,9 +191,9 @@ def labels(obj: Obj) -> Iterator[Finding]:
             yield obj.finding("labels", at, "is missing", "add it by `labels:` with includeTemplates")
 
 
-@object_rule("job-deadline", "a Job ends, one way or the other", "Job")
+@object_rule("job-deadline", "a Job, or a pod of its own, ends one way or the other", "Job", "Pod")
 def job_deadline(obj: Obj) -> Iterator[Finding]:
     seconds = obj.get("spec", "activeDeadlineSeconds", default=0)
     if not 0 < seconds <= 600:
-        what = "a Job that never ends holds every later sync"
+        what = f"a {obj.kind.kind} that never ends holds every later sync"
         yield obj.finding("job-deadline", ("spec", "activeDeadlineSeconds"), what, "set it, at most 600")

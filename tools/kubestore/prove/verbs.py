@@ -64,11 +64,17 @@ def controls(full: bool) -> None:
 
 @prove.command()
 @FULL
-def blackfriday(full: bool) -> None:
-    """A spike: 1 -> 10 replicas and back, with a picture (G3)."""
+@click.option("--spikes", type=click.IntRange(1, 100), help="How many (1; 20 in the long form).")
+@click.option(
+    "--stock", type=click.IntRange(0, 100), help="So many more at the stock pace (0; 5 in the long form)."
+)
+def blackfriday(full: bool, spikes: int | None, stock: int | None) -> None:
+    """Spikes: 1 -> 10 replicas and back, with a picture (G3)."""
     from kubestore.prove import blackfriday as proof
 
-    judge(proof.prove(Cluster(Instance.current()), spikes=20 if full else 1), "the spike")
+    spikes = spikes or (20 if full else 1)
+    stock = (5 if full else 0) if stock is None else stock
+    judge(proof.prove(Cluster(Instance.current()), spikes, stock), "the spike")
 
 
 @prove.command()

@@ -16,6 +16,7 @@ help: ## Show this list
 venv: $(READY) ## Make the Python environment from the locked requirements
 
 $(READY):
+	@echo "making $(VENV) from the locked requirements: about a minute" >&2
 	@python3 -m venv $(VENV) || { echo "hint:  apt-get install python3-venv" >&2; exit 1; }
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/dev.txt
 	@printf '%s\n' "$(CURDIR)/tools" "$(CURDIR)/app-src" > "$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/kubestore.pth"

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import signal
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -123,11 +122,8 @@ def redis_hangs(cluster: Cluster) -> Iterator[None]:
     pod = next(pod for pod in cluster.pods(REDIS, REDIS) if not pod.deleting)
     found = processes.of_container(pod.containers[0])
     server = next(process for process in found if "redis-server" in process.command)
-    server.signal(signal.SIGSTOP)
-    try:
+    with processes.stopped(server):
         yield
-    finally:
-        server.signal(signal.SIGCONT)
 
 
 def hook_failed(cluster: Cluster) -> bool:

@@ -4,7 +4,6 @@ An injector returns when the fault is over and what it broke is back, within the
 raises `CannotInject` where it cannot work, which counts as not run.
 """
 
-import contextlib
 import signal
 import time
 from collections.abc import Callable
@@ -112,11 +111,8 @@ def redis_slow(stage: Stage) -> None:
     """Stop Redis for 5 s with SIGSTOP."""
     process = stage.redis_process()
     stage.blow()
-    process.signal(signal.SIGSTOP)
-    try:
+    with processes.stopped(process):
         time.sleep(5)
-    finally:
-        process.signal(signal.SIGCONT)
     stage.acknowledged_again(time.time(), 20)
 
 
@@ -169,14 +165,8 @@ def frozen(namespace: str, name: str, hold: float) -> Callable[[Stage], None]:
         if not found:
             raise CannotInject(f"{namespace} has no running pod of {name}")
         stage.blow()
-        try:
-            for process in found:
-                process.signal(signal.SIGSTOP)
+        with processes.stopped(*found):
             time.sleep(hold)
-        finally:
-            for process in found:
-                with contextlib.suppress(KubestoreError, ProcessLookupError):  # liveness may have ended it
-                    process.signal(signal.SIGCONT)
         stage.cluster.rolled_out(90, name, namespace)
 
     return inject
@@ -211,13 +201,10 @@ def git_down(stage: Stage) -> None:
     if process is None:
         raise CannotInject(f"{file} names no running git server")
     stage.blow()
-    process.signal(signal.SIGSTOP)
-    try:
+    with processes.stopped(process):
         stage.cluster.refresh()
         time.sleep(HOLD)
         health = stage.cluster.application(STORE).health
-    finally:
-        process.signal(signal.SIGCONT)
     if health != "Healthy":
         raise KubestoreError(f"the store was {health} while git was down")
     stage.cluster.refresh()

@@ -1,9 +1,12 @@
 """Processes of a container, seen from this machine: every node's process tree lies inside ours."""
 
+import contextlib
 import os
 import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from kubestore.errors import KubestoreError
 from kubestore.run import start_time
@@ -25,6 +28,26 @@ class Found:
         if start_time(self.pid) != self.started:
             raise KubestoreError(f"process {self.pid} ({self.command[:60]}) is gone")
         os.kill(self.pid, number)
+
+
+class Stoppable(Protocol):
+    """A process that takes signals."""
+
+    def signal(self, number: signal.Signals, /) -> object:
+        """Send one."""
+
+
+@contextlib.contextmanager
+def stopped(*found: Stoppable) -> Iterator[None]:
+    """SIGSTOP them, and let them go on at the end: connections are taken and nothing is answered in between."""
+    try:
+        for process in found:
+            process.signal(signal.SIGSTOP)
+        yield
+    finally:
+        for process in found:
+            with contextlib.suppress(KubestoreError, ProcessLookupError):  # a probe may have ended it
+                process.signal(signal.SIGCONT)
 
 
 def of_container(container: str) -> list[Found]:

@@ -8,6 +8,7 @@ import pytest
 from kubestore import paths
 from kubestore.errors import KubestoreError
 from kubestore.instance import SLOTS, Instance
+from kubestore.lab import lifecycle
 
 
 @pytest.fixture(autouse=True)
@@ -75,3 +76,12 @@ def test_two_that_come_up_at_once_do_not_share_a_slot(monkeypatch: pytest.Monkey
     again = named(monkeypatch, "two")
     again.create()
     assert again.slot != first.slot
+
+
+def test_what_was_never_made_is_stopped_and_forgotten_without_a_trace(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = named(monkeypatch, "nobody")
+    lifecycle.down(nobody)
+    lifecycle.purge(nobody)
+    assert list(state.iterdir()) == []

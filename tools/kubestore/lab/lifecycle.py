@@ -47,6 +47,8 @@ def up(instance: Instance, *, argocd: bool = True, wanted: int | None = None) ->
 
 def down(instance: Instance) -> None:
     """Stop everything and leave the machine as it was; the data stays."""
+    if not instance.dir.exists():
+        return
     with instance.lock("down"):
         _stop(instance)
 

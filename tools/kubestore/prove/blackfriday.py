@@ -75,9 +75,14 @@ class Spike:
     down_s: float
 
     @property
+    def in_time(self) -> bool:
+        """Whether all pods were ready within `LIMIT`."""
+        return 0 <= self.to_most_s <= LIMIT
+
+    @property
     def ok(self) -> bool:
         """Up in time, down again, nobody saw an error."""
-        return self.outcome.ok and 0 <= self.to_most_s <= LIMIT and self.down_s >= 0
+        return self.outcome.ok and self.in_time and self.down_s >= 0
 
 
 def calm(cluster: Cluster, timeout: float = 240) -> None:

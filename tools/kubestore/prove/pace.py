@@ -1,7 +1,8 @@
 """How often the HPA's controller looks: every 5 s here (ADR 0002), every 15 s where nobody may change it."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 
 from kubestore import files, wait
 from kubestore.lab.node import Node
@@ -9,7 +10,6 @@ from kubestore.prove.cluster import Cluster
 
 STOCK = "15s"
 _FLAG = "--horizontal-pod-autoscaler-sync-period="
-_POD = "/api/v1/namespaces/kube-system/pods?labelSelector=component%3Dkube-controller-manager"
 _LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/kube-controller-manager"
 
 
@@ -26,23 +26,20 @@ def stock(cluster: Cluster) -> Iterator[None]:
     """Let the controller look as seldom as it does by default; afterwards as before."""
     manifest = Node(cluster.instance, 1).dir / "etc/kubernetes/manifests/kube-controller-manager.yaml"
     ours = manifest.read_text()
+    slow = paced(ours, STOCK)
     try:
-        _restart(cluster, lambda: files.write(manifest, paced(ours, STOCK), 0o600), STOCK)
+        _restart(cluster, manifest, slow)
         yield
     finally:
-        _restart(cluster, lambda: files.write(manifest, ours, 0o600), "")
+        _restart(cluster, manifest, ours)
 
 
-def _restart(cluster: Cluster, change: Callable[[], None], period: str) -> None:
+def _restart(cluster: Cluster, manifest: Path, text: str) -> None:
     """Change the manifest; kubelet starts the controller anew, and it leads once the old one's lease has run out."""
     holder = cluster.api.get(_LEASE)["spec"]["holderIdentity"]
-    change()
+    files.write(manifest, text, 0o600)
 
     def leads() -> bool:
-        pods = cluster.api.get(_POD)["items"]
-        paced = any(
-            f"{_FLAG}{period}" in word for pod in pods for word in pod["spec"]["containers"][0]["command"]
-        )
-        return paced and bool(cluster.api.get(_LEASE)["spec"]["holderIdentity"] != holder)
+        return bool(cluster.api.get(_LEASE)["spec"]["holderIdentity"] != holder)
 
     wait.until(leads, "the controller manager leads at its new pace", 120, every=1)
